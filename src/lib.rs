@@ -1,0 +1,1 @@
+//! Turns machine code and data into executables.

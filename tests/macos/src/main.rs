@@ -1,0 +1,2 @@
+//! A small macOS for the tests.
+fn main() {}
