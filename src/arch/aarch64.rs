@@ -1,0 +1,229 @@
+//! arm64: its relocation kinds (ELF for the Arm 64-bit Architecture, IHI 0056; the names of fields and
+//! encodings are those of the Arm Architecture Reference Manual, DDI 0487, chapter C4.1).
+//!
+//! Most fields are immediates inside a 32-bit instruction word. Each kind looks at the word first: a
+//! branch's relocation on an `add` is an error, not a broken program.
+
+use super::Operand::{Address, ImageRelative, Page, PageOffset, Relative, Subtract};
+use super::Via::{Direct, Slot, Stub};
+use super::{
+    Arch, Operand, RelocationRow, Via, WrongInstruction, number, relocation_kinds, signed, unsigned,
+};
+use crate::target::Architecture;
+
+pub(super) static ARCH: Arch =
+    Arch { architecture: Architecture::Aarch64, relocations: RELOCATIONS };
+
+relocation_kinds! {
+    Architecture::Aarch64;
+
+    /// `abs64`: the address, 8 bytes (`R_AARCH64_ABS64`).
+    ABS64 = number("abs64", Address, Direct, 8, (i64::MIN as i128, u64::MAX as i128));
+    /// `abs32`: the address, 4 bytes without a sign (`R_AARCH64_ABS32`).
+    ABS32 = number("abs32", Address, Direct, 4, unsigned(32));
+    /// `rel64`: distance from the field, 8 bytes (`R_AARCH64_PREL64`).
+    REL64 = number("rel64", Relative, Direct, 8, signed(64));
+    /// `rel32`: distance from the field, 4 bytes (`R_AARCH64_PREL32`).
+    REL32 = number("rel32", Relative, Direct, 4, signed(32));
+    /// `call26`: `bl` to the function, or to a stub where it is imported (`R_AARCH64_CALL26`).
+    CALL26 = immediate("call26", Relative, Stub, &BL);
+    /// `jump26`: `b` to the function, or to a stub where it is imported (`R_AARCH64_JUMP26`).
+    JUMP26 = immediate("jump26", Relative, Stub, &B);
+    /// `branch19`: `b.cond`, `cbz`, `cbnz` (`R_AARCH64_CONDBR19`).
+    BRANCH19 = immediate("branch19", Relative, Direct, &BRANCH_19);
+    /// `branch14`: `tbz`, `tbnz` (`R_AARCH64_TSTBR14`).
+    BRANCH14 = immediate("branch14", Relative, Direct, &BRANCH_14);
+    /// `literal19`: `ldr` from an address near the instruction (`R_AARCH64_LD_PREL_LO19`).
+    LITERAL19 = immediate("literal19", Relative, Direct, &LITERAL);
+    /// `adr21`: `adr`, within 1 MiB (`R_AARCH64_ADR_PREL_LO21`).
+    ADR21 = immediate("adr21", Relative, Direct, &ADR);
+    /// `page21`: `adrp`, the symbol's 4 KiB page, within 4 GiB (`R_AARCH64_ADR_PREL_PG_HI21`).
+    PAGE21 = immediate("page21", Page, Direct, &ADRP);
+    /// `pageoff12`: the low 12 bits of the address in `add`, or in a load or store, where they count in
+    /// units of what is loaded (`R_AARCH64_ADD_ABS_LO12_NC`, `R_AARCH64_LDST64_ABS_LO12_NC` and its
+    /// sisters).
+    PAGEOFF12 = immediate("pageoff12", PageOffset, Direct, &LOW_12);
+    /// `gotpage21`: `adrp`, the page of the slot that holds the symbol's address
+    /// (`R_AARCH64_ADR_GOT_PAGE`).
+    GOTPAGE21 = immediate("gotpage21", Page, Slot, &ADRP);
+    /// `gotpageoff12`: the low 12 bits of that slot's address in `ldr` (`R_AARCH64_LD64_GOT_LO12_NC`).
+    GOTPAGEOFF12 = immediate("gotpageoff12", PageOffset, Slot, &LOW_12);
+    /// `rva32`: distance from the image base, 4 bytes.
+    RVA32 = number("rva32", ImageRelative, Direct, 4, unsigned(32));
+    /// `sub64`: makes the `abs64` before it a difference of two symbols.
+    SUB64 = number("sub64", Subtract, Direct, 8, signed(64));
+    /// `sub32`: makes the `abs32` before it a difference of two symbols.
+    SUB32 = number("sub32", Subtract, Direct, 4, signed(32));
+}
+
+/// An immediate inside an instruction word.
+struct Immediate {
+    interval: (i128, i128),
+    granule: fn(&[u8]) -> Result<u64, WrongInstruction>,
+    insert: fn(&mut [u8], i128),
+}
+
+const fn immediate(
+    name: &'static str,
+    operand: Operand,
+    via: Via,
+    immediate: &Immediate,
+) -> RelocationRow {
+    RelocationRow {
+        name,
+        width: 4,
+        operand,
+        via,
+        interval: immediate.interval,
+        granule: immediate.granule,
+        insert: immediate.insert,
+    }
+}
+
+const B: Immediate = Immediate {
+    interval: signed(28),
+    granule: |field| opcode(field, 0xfc00_0000, &[0x1400_0000], 4, "`b`"),
+    insert: |field, value| set_bits(field, 0, 26, value >> 2),
+};
+
+const BL: Immediate = Immediate {
+    interval: signed(28),
+    granule: |field| opcode(field, 0xfc00_0000, &[0x9400_0000], 4, "`bl`"),
+    insert: |field, value| set_bits(field, 0, 26, value >> 2),
+};
+
+const BRANCH_19: Immediate = Immediate {
+    interval: signed(21),
+    granule: |field| {
+        opcode(field, 0xff00_0000, &[0x5400_0000], 4, "")
+            .or_else(|_| opcode(field, 0x7e00_0000, &[0x3400_0000], 4, "`b.cond`, `cbz` or `cbnz`"))
+    },
+    insert: |field, value| set_bits(field, 5, 19, value >> 2),
+};
+
+const BRANCH_14: Immediate = Immediate {
+    interval: signed(16),
+    granule: |field| opcode(field, 0x7e00_0000, &[0x3600_0000], 4, "`tbz` or `tbnz`"),
+    insert: |field, value| set_bits(field, 5, 14, value >> 2),
+};
+
+const LITERAL: Immediate = Immediate {
+    interval: signed(21),
+    granule: |field| opcode(field, 0x3b00_0000, &[0x1800_0000], 4, "`ldr` of a literal"),
+    insert: |field, value| set_bits(field, 5, 19, value >> 2),
+};
+
+const ADR: Immediate = Immediate {
+    interval: signed(21),
+    granule: |field| opcode(field, 0x9f00_0000, &[0x1000_0000], 1, "`adr`"),
+    insert: |field, value| {
+        set_bits(field, 29, 2, value);
+        set_bits(field, 5, 19, value >> 2);
+    },
+};
+
+const ADRP: Immediate = Immediate {
+    interval: signed(33),
+    granule: |field| opcode(field, 0x9f00_0000, &[0x9000_0000], 0x1000, "`adrp`"),
+    insert: |field, value| {
+        set_bits(field, 29, 2, value >> 12);
+        set_bits(field, 5, 19, value >> 14);
+    },
+};
+
+const LOW_12: Immediate = Immediate {
+    interval: unsigned(12),
+    granule: low_12_unit,
+    insert: |field, value| {
+        // The kind was accepted by `low_12_unit`, so the unit is known here.
+        let unit = low_12_unit(field).unwrap_or(1);
+        set_bits(field, 10, 12, value / i128::from(unit));
+    },
+};
+
+/// What the 12-bit immediate of `add`, or of a load or store with an unsigned offset, counts in: 1, or
+/// the bytes that are loaded ("Load/store register (unsigned immediate)": size in bits 30 and 31; V, bit
+/// 26, with opc<1>, bit 23, makes it 16).
+fn low_12_unit(field: &[u8]) -> Result<u64, WrongInstruction> {
+    let word = word(field);
+    if word & 0x7fc0_0000 == 0x1100_0000 {
+        return Ok(1);
+    }
+    if word & 0x3b00_0000 == 0x3900_0000 {
+        let is_quad = word & 0x0480_0000 == 0x0480_0000 && word >> 30 == 0;
+        return Ok(if is_quad { 16 } else { 1 << (word >> 30) });
+    }
+    Err(WrongInstruction { expected: "`add` or a load or store with an immediate offset" })
+}
+
+/// `unit`, if the word under `mask` is one of `patterns`.
+fn opcode(
+    field: &[u8],
+    mask: u32,
+    patterns: &[u32],
+    unit: u64,
+    expected: &'static str,
+) -> Result<u64, WrongInstruction> {
+    if patterns.contains(&(word(field) & mask)) {
+        Ok(unit)
+    } else {
+        Err(WrongInstruction { expected })
+    }
+}
+
+fn word(field: &[u8]) -> u32 {
+    field.iter().rev().fold(0, |word, &byte| word << 8 | u32::from(byte))
+}
+
+/// Replaces `count` bits from bit `start` on by the low bits of `value`.
+fn set_bits(field: &mut [u8], start: u32, count: u32, value: i128) {
+    let mask = ((1u32 << count) - 1) << start;
+    // Truncation is meant: the caller has shifted the wanted bits to the bottom.
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    let bits = (value as u32) << start;
+    let word = word(field) & !mask | bits & mask;
+    field.copy_from_slice(&word.to_le_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::RelocationKind;
+
+    fn apply(kind: RelocationKind, word: u32, value: i128) -> u32 {
+        let mut field = word.to_le_bytes();
+        kind.granule(&field).expect("the instruction has this field");
+        kind.insert(&mut field, value);
+        u32::from_le_bytes(field)
+    }
+
+    /// Words as `llvm-mc -triple=aarch64 -show-encoding` prints them.
+    #[test]
+    fn immediates_land_where_llvm_puts_them() {
+        for (kind, word, value, expected) in [
+            (CALL26, 0x9400_0000, -4, 0x97ff_ffff),           // bl #-4
+            (JUMP26, 0x1400_0000, 0x7ff_fffc, 0x15ff_ffff),   // b #134217724
+            (BRANCH19, 0x5400_0001, -0x10_0000, 0x5480_0001), // b.ne #-1048576
+            (BRANCH19, 0xb400_0003, 8, 0xb400_0043),          // cbz x3, #8
+            (BRANCH14, 0x3708_0000, 0x7ffc, 0x370b_ffe0),     // tbnz w0, #1, #32764
+            (LITERAL19, 0x5800_0000, 16, 0x5800_0080),        // ldr x0, #16
+            (ADR21, 0x1000_0001, -3, 0x30ff_ffe1),            // adr x1, #-3
+            (PAGE21, 0x9000_0002, 0x1000, 0xb000_0002),       // adrp x2, #4096
+            (PAGEOFF12, 0x9100_0021, 0xff8, 0x913f_e021),     // add x1, x1, #4088
+            (PAGEOFF12, 0xf940_0021, 0xff8, 0xf947_fc21),     // ldr x1, [x1, #4088]
+            (PAGEOFF12, 0x3940_0021, 0xfff, 0x397f_fc21),     // ldrb w1, [x1, #4095]
+            (PAGEOFF12, 0x3dc0_0020, 0xff0, 0x3dc3_fc20),     // ldr q0, [x1, #4080]
+        ] {
+            assert_eq!(apply(kind, word, value), expected, "{} {value:#x}", kind.name());
+        }
+    }
+
+    #[test]
+    fn a_relocation_on_another_instruction_is_refused() {
+        const ADD: [u8; 4] = 0x9100_0021u32.to_le_bytes();
+        for kind in [CALL26, JUMP26, BRANCH19, BRANCH14, LITERAL19, ADR21, PAGE21, GOTPAGE21] {
+            assert!(kind.granule(&ADD).is_err(), "{}", kind.name());
+        }
+        assert!(PAGEOFF12.granule(&0x9400_0000u32.to_le_bytes()).is_err());
+    }
+}

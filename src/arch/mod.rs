@@ -1,0 +1,225 @@
+//! What is particular to an architecture: its relocation kinds, and the code that minild itself adds.
+//!
+//! Each architecture is one file with tables in it. The passes read the tables and have no branch of
+//! their own by architecture; a new one is a new file and a row in [`of`].
+
+pub mod aarch64;
+pub mod start_up;
+pub mod x86_64;
+
+use std::ops::RangeInclusive;
+
+use crate::program::RelocationKind;
+use crate::target::Architecture;
+
+pub use start_up::{StartUp, StartUpRelocation, StartUpSymbol};
+
+/// What an architecture brings: its relocation kinds.
+#[derive(Debug)]
+pub struct Arch {
+    architecture: Architecture,
+    relocations: &'static [RelocationRow],
+}
+
+/// The tables of `architecture`.
+#[must_use]
+pub fn of(architecture: Architecture) -> &'static Arch {
+    match architecture {
+        Architecture::X86_64 => &x86_64::ARCH,
+        Architecture::Aarch64 => &aarch64::ARCH,
+    }
+}
+
+impl Arch {
+    /// The relocation kind of this name.
+    ///
+    /// ```
+    /// use minild::{Architecture, arch};
+    /// assert_eq!(arch::of(Architecture::X86_64).kind("rel32"), Some(arch::x86_64::REL32));
+    /// assert_eq!(arch::of(Architecture::Aarch64).kind("rel8"), None);
+    /// ```
+    #[must_use]
+    pub fn kind(&self, name: &str) -> Option<RelocationKind> {
+        self.kinds().find(|kind| kind.name() == name)
+    }
+
+    /// Every relocation kind of this architecture.
+    pub fn kinds(&self) -> impl Iterator<Item = RelocationKind> + use<> {
+        let architecture = self.architecture;
+        (0u8..)
+            .take(self.relocations.len())
+            .map(move |index| RelocationKind::new(architecture, index))
+    }
+}
+
+/// What a relocation's value is computed from. S is the symbol's address (or its slot's or stub's, see
+/// [`Via`]), A the addend, P the address of the field, B the image base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operand {
+    /// S + A: wants a relocation at load time where the image may move.
+    Address,
+    /// S + A − P.
+    Relative,
+    /// Page(S + A) − Page(P), pages of 4 KiB whatever the system's are.
+    Page,
+    /// (S + A) modulo 4 KiB.
+    PageOffset,
+    /// S + A − B.
+    ImageRelative,
+    /// −(S + A), added to the value of the [`Operand::Address`] before it at the same offset.
+    Subtract,
+}
+
+/// What a relocation means by its symbol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Via {
+    /// The symbol itself.
+    Direct,
+    /// The symbol itself, or a stub that jumps to it where it is imported.
+    Stub,
+    /// The symbol's slot in the global offset table, made when one relocation asks for it.
+    Slot,
+}
+
+/// Why a relocation cannot be written into the bytes that it was put on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongInstruction {
+    /// What would have been right.
+    pub expected: &'static str,
+}
+
+/// All that is known of one relocation kind.
+#[derive(Debug)]
+pub(crate) struct RelocationRow {
+    /// Its name in specs and errors.
+    pub(crate) name: &'static str,
+    /// Bytes of the section that its field takes.
+    pub(crate) width: u8,
+    pub(crate) operand: Operand,
+    pub(crate) via: Via,
+    /// Which values the field can hold.
+    pub(crate) interval: (i128, i128),
+    /// What the value must be a multiple of, given the bytes in place; an error where they are no
+    /// instruction that has such a field.
+    pub(crate) granule: fn(&[u8]) -> Result<u64, WrongInstruction>,
+    /// Writes the value, known to be in the interval and a multiple of the granule, into the field.
+    pub(crate) insert: fn(&mut [u8], i128),
+}
+
+impl RelocationKind {
+    fn row(self) -> &'static RelocationRow {
+        &of(self.architecture()).relocations[self.index()]
+    }
+
+    /// Its name in specs and errors: `rel32`, `call26`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// How many bytes of the section its field takes.
+    #[must_use]
+    pub fn width(self) -> u64 {
+        self.row().width.into()
+    }
+
+    /// What its value is computed from.
+    #[must_use]
+    pub fn operand(self) -> Operand {
+        self.row().operand
+    }
+
+    /// What it means by its symbol.
+    #[must_use]
+    pub fn via(self) -> Via {
+        self.row().via
+    }
+
+    /// Which values its field can hold.
+    #[must_use]
+    pub fn interval(self) -> RangeInclusive<i128> {
+        self.row().interval.0..=self.row().interval.1
+    }
+
+    /// Whether it is a plain 64-bit address: the only field that loaders can relocate.
+    #[must_use]
+    pub fn is_pointer(self) -> bool {
+        self.operand() == Operand::Address && self.width() == 8
+    }
+
+    /// What the value must be a multiple of, given the field's bytes as they stand.
+    ///
+    /// # Errors
+    /// When the bytes are no instruction that has a field of this kind.
+    pub fn granule(self, field: &[u8]) -> Result<u64, WrongInstruction> {
+        (self.row().granule)(field)
+    }
+
+    /// Writes `value` into `field`, [`width`](Self::width) bytes that keep what does not belong to it.
+    pub(crate) fn insert(self, field: &mut [u8], value: i128) {
+        (self.row().insert)(field, value);
+    }
+}
+
+/// Declares an architecture's relocation kinds: for each a public constant, and all of them as one table
+/// in the same order.
+macro_rules! relocation_kinds {
+    ($architecture:expr; $($(#[$doc:meta])* $name:ident = $row:expr;)*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        enum Index { $($name),* }
+
+        $(
+            $(#[$doc])*
+            pub const $name: $crate::program::RelocationKind =
+                $crate::program::RelocationKind::new($architecture, Index::$name as u8);
+        )*
+
+        static RELOCATIONS: &[$crate::arch::RelocationRow] = &[$($row),*];
+    };
+}
+use relocation_kinds;
+
+/// The interval of a two's complement field.
+const fn signed(bits: u32) -> (i128, i128) {
+    (-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+}
+
+/// The interval of a field of `bits` bits without a sign.
+const fn unsigned(bits: u32) -> (i128, i128) {
+    (0, (1 << bits) - 1)
+}
+
+/// A number as it stands in memory: whole bytes, the lowest first.
+const fn number(
+    name: &'static str,
+    operand: Operand,
+    via: Via,
+    width: u8,
+    interval: (i128, i128),
+) -> RelocationRow {
+    const fn any(_: &[u8]) -> Result<u64, WrongInstruction> {
+        Ok(1)
+    }
+    fn little_endian(field: &mut [u8], value: i128) {
+        let width = field.len();
+        field.copy_from_slice(&value.to_le_bytes()[..width]);
+    }
+    RelocationRow { name, width, operand, via, interval, granule: any, insert: little_endian }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_name_of_its_own_and_a_range() {
+        for &architecture in Architecture::ALL {
+            let kinds: Vec<_> = of(architecture).kinds().collect();
+            for kind in &kinds {
+                assert_eq!(of(architecture).kind(kind.name()), Some(*kind), "{}", kind.name());
+                assert!(!kind.interval().is_empty());
+                assert!((1..=8).contains(&kind.width()));
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! x86-64: its relocation kinds (System V ABI, AMD64 supplement, section 4.4).
+//!
+//! Fields are plain little-endian numbers, so nothing is known of the instruction around them. Where a
+//! kind counts from the field, the processor counts from the end of the instruction: the addend carries
+//! the difference, −4 for a 32-bit field that ends its instruction.
+
+use super::Operand::{Address, ImageRelative, Relative, Subtract};
+use super::Via::{Direct, Slot, Stub};
+use super::{Arch, number, relocation_kinds, signed, unsigned};
+use crate::target::Architecture;
+
+pub(super) static ARCH: Arch =
+    Arch { architecture: Architecture::X86_64, relocations: RELOCATIONS };
+
+relocation_kinds! {
+    Architecture::X86_64;
+
+    /// `abs64`: the address, 8 bytes (`R_X86_64_64`).
+    ABS64 = number("abs64", Address, Direct, 8, (i64::MIN as i128, u64::MAX as i128));
+    /// `abs32`: the address, 4 bytes without a sign (`R_X86_64_32`).
+    ABS32 = number("abs32", Address, Direct, 4, unsigned(32));
+    /// `abs32s`: the address, 4 bytes that the processor sign-extends (`R_X86_64_32S`).
+    ABS32S = number("abs32s", Address, Direct, 4, signed(32));
+    /// `rel64`: distance from the field, 8 bytes (`R_X86_64_PC64`).
+    REL64 = number("rel64", Relative, Direct, 8, signed(64));
+    /// `rel32`: distance from the field, 4 bytes (`R_X86_64_PC32`).
+    REL32 = number("rel32", Relative, Direct, 4, signed(32));
+    /// `rel8`: distance from the field, 1 byte: short jumps (`R_X86_64_PC8`).
+    REL8 = number("rel8", Relative, Direct, 1, signed(8));
+    /// `call32`: distance from the field to the function, or to a stub where it is imported
+    /// (`R_X86_64_PLT32`).
+    CALL32 = number("call32", Relative, Stub, 4, signed(32));
+    /// `got32`: distance from the field to the slot that holds the symbol's address
+    /// (`R_X86_64_GOTPCREL`).
+    GOT32 = number("got32", Relative, Slot, 4, signed(32));
+    /// `rva32`: distance from the image base, 4 bytes.
+    RVA32 = number("rva32", ImageRelative, Direct, 4, unsigned(32));
+    /// `sub64`: makes the `abs64` before it a difference of two symbols.
+    SUB64 = number("sub64", Subtract, Direct, 8, signed(64));
+    /// `sub32`: makes the `abs32` before it a difference of two symbols.
+    SUB32 = number("sub32", Subtract, Direct, 4, signed(32));
+}

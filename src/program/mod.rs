@@ -1,0 +1,200 @@
+//! The IR: a program as sections, symbols and relocations.
+//!
+//! It is small and knows nothing of file formats, TOML or files: a section owns bytes, a symbol names
+//! a place, a relocation says which bytes depend on a symbol's address. Whoever has a code generator
+//! fills a [`Program`]; so do minild's own inputs. The passes in `link` only read it.
+//!
+//! ```
+//! use minild::program::{Program, Section, SectionKind};
+//! use minild::{Target, arch::x86_64};
+//!
+//! let mut program = Program::new(Target::X86_64_LINUX);
+//! let message = program.add_section(Section::new("message", SectionKind::ReadOnly, b"Hello\n"));
+//! program.define("message", message, 0, 6);
+//! let code = program.add_section(Section::new("start", SectionKind::Code, b"\x48\x8d\x35\0\0\0\0\xc3"));
+//! let start = program.define("start", code, 0, 8);
+//! let target = program.reference("message");
+//! program.relocate(code, 3, x86_64::REL32, target, -4);
+//! program.entry = Some(start);
+//! ```
+
+mod relocation;
+mod section;
+mod symbol;
+
+pub use relocation::{Relocation, RelocationKind};
+pub use section::{Contents, Section, SectionId, SectionKind};
+pub use symbol::{Binding, Definition, Landmark, Symbol, SymbolId, SymbolType};
+
+use std::borrow::Cow;
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
+use crate::target::Target;
+
+/// Whether the loader may choose where the program lies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Position {
+    /// Anywhere: addresses in data are relocated when it is loaded.
+    #[default]
+    Independent,
+    /// At the addresses that it was linked for, and nowhere else.
+    Fixed,
+}
+
+/// A whole program, as the linker takes it.
+///
+/// Order counts: inside a [`SectionKind`], sections lie in memory and in the file in the order in which
+/// they were added. Equal programs give equal bytes.
+#[derive(Clone, Debug)]
+pub struct Program<'data> {
+    /// What it is linked for.
+    pub target: Target,
+    /// Whether the loader may place it.
+    pub position: Position,
+    /// Where it starts; an executable without is an error.
+    pub entry: Option<SymbolId>,
+    sections: Vec<Section<'data>>,
+    symbols: Vec<Symbol<'data>>,
+    globals: IndexMap<Cow<'data, str>, SymbolId, FxBuildHasher>,
+}
+
+impl<'data> Program<'data> {
+    /// An empty program for `target`, position-independent.
+    #[must_use]
+    pub fn new(target: Target) -> Self {
+        Self {
+            target,
+            position: Position::default(),
+            entry: None,
+            sections: Vec::new(),
+            symbols: Vec::new(),
+            globals: IndexMap::default(),
+        }
+    }
+
+    /// Adds a section behind those of its kind.
+    ///
+    /// # Panics
+    /// At 2^32 sections.
+    pub fn add_section(&mut self, section: Section<'data>) -> SectionId {
+        let id = SectionId::new(self.sections.len());
+        self.sections.push(section);
+        id
+    }
+
+    /// Adds a symbol as it is, whatever its name: input that carries several symbols of one name (object
+    /// files) leaves it to the link to let them meet.
+    ///
+    /// # Panics
+    /// At 2^32 symbols.
+    pub fn add_symbol(&mut self, symbol: Symbol<'data>) -> SymbolId {
+        let id = SymbolId::new(self.symbols.len());
+        if symbol.binding != Binding::Local {
+            self.globals.entry(symbol.name.clone()).or_insert(id);
+        }
+        self.symbols.push(symbol);
+        id
+    }
+
+    /// Defines the global `name` as the `size` bytes at `offset` of `section`.
+    ///
+    /// A second definition of a name is kept, and is an error of the link that shows both.
+    pub fn define(
+        &mut self,
+        name: impl Into<Cow<'data, str>>,
+        section: SectionId,
+        offset: u64,
+        size: u64,
+    ) -> SymbolId {
+        let name = name.into();
+        let definition = Definition::Section { section, offset };
+        if let Some(&id) = self.globals.get(&name)
+            && let symbol = &mut self.symbols[id.index()]
+            && symbol.definition == Definition::Undefined
+        {
+            symbol.definition = definition;
+            symbol.size = size;
+            return id;
+        }
+        self.add_symbol(Symbol { size, ..Symbol::new(name, definition) })
+    }
+
+    /// The symbol that stands for the global `name`, defined or not yet.
+    pub fn reference(&mut self, name: impl Into<Cow<'data, str>>) -> SymbolId {
+        let name = name.into();
+        match self.globals.get(&name) {
+            Some(&id) => id,
+            None => self.add_symbol(Symbol::new(name, Definition::Undefined)),
+        }
+    }
+
+    /// Says that the field of kind `kind` at `offset` of `section` depends on `symbol` + `addend`.
+    ///
+    /// # Panics
+    /// When `section` is none of this program's.
+    pub fn relocate(
+        &mut self,
+        section: SectionId,
+        offset: u64,
+        kind: RelocationKind,
+        symbol: SymbolId,
+        addend: i64,
+    ) {
+        self.sections[section.index()].relocations.push(Relocation {
+            offset,
+            addend,
+            symbol,
+            kind,
+        });
+    }
+
+    /// The sections, in the order in which they were added.
+    #[must_use]
+    pub fn sections(&self) -> &[Section<'data>] {
+        &self.sections
+    }
+
+    /// The symbols, in the order in which they were added.
+    #[must_use]
+    pub fn symbols(&self) -> &[Symbol<'data>] {
+        &self.symbols
+    }
+
+    /// Each section with its id.
+    pub fn sections_with_ids(&self) -> impl Iterator<Item = (SectionId, &Section<'data>)> {
+        self.sections.iter().enumerate().map(|(index, section)| (SectionId::new(index), section))
+    }
+
+    /// Each symbol with its id.
+    pub fn symbols_with_ids(&self) -> impl Iterator<Item = (SymbolId, &Symbol<'data>)> {
+        self.symbols.iter().enumerate().map(|(index, symbol)| (SymbolId::new(index), symbol))
+    }
+
+    /// A section by its id.
+    ///
+    /// # Panics
+    /// When `id` is none of this program's.
+    #[must_use]
+    pub fn section(&self, id: SectionId) -> &Section<'data> {
+        &self.sections[id.index()]
+    }
+
+    /// A symbol by its id.
+    ///
+    /// # Panics
+    /// When `id` is none of this program's.
+    #[must_use]
+    pub fn symbol(&self, id: SymbolId) -> &Symbol<'data> {
+        &self.symbols[id.index()]
+    }
+
+    /// A symbol by its id, to change its binding, type or size.
+    ///
+    /// # Panics
+    /// When `id` is none of this program's.
+    pub fn symbol_mut(&mut self, id: SymbolId) -> &mut Symbol<'data> {
+        &mut self.symbols[id.index()]
+    }
+}

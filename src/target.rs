@@ -1,0 +1,172 @@
+//! What a file is made for: an architecture and an operating system.
+//!
+//! One row of [`TARGETS`] is one target. Whatever differs by target and is known to more than one
+//! part of the linker stands in this table; the formats' own numbers stand in theirs.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A processor's instruction set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Architecture {
+    /// AMD64, Intel 64.
+    X86_64,
+    /// Arm's 64-bit instruction set, little-endian.
+    Aarch64,
+}
+
+impl Architecture {
+    /// Every architecture, in the order in which they are listed.
+    pub const ALL: &'static [Self] = &[Self::X86_64, Self::Aarch64];
+
+    /// Its name in targets and specs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::X86_64 => "x86_64",
+            Self::Aarch64 => "aarch64",
+        }
+    }
+}
+
+impl fmt::Display for Architecture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The system whose loader reads the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum OperatingSystem {
+    /// Linux 2.6.39 and later.
+    Linux,
+}
+
+impl OperatingSystem {
+    /// Every operating system, in the order in which they are listed.
+    pub const ALL: &'static [Self] = &[Self::Linux];
+
+    /// Its name in targets and specs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Linux => "linux",
+        }
+    }
+}
+
+impl fmt::Display for OperatingSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// An architecture and an operating system, written `x86_64-linux`.
+///
+/// ```
+/// use minild::Target;
+/// let target: Target = "aarch64-unknown-linux-gnu".parse().unwrap();
+/// assert_eq!(target.to_string(), "aarch64-linux");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// The instruction set.
+    pub architecture: Architecture,
+    /// The operating system.
+    pub operating_system: OperatingSystem,
+}
+
+/// What is known of one target.
+#[derive(Debug)]
+pub struct TargetRow {
+    /// The target.
+    pub target: Target,
+    /// Its name: `<arch>-<os>`.
+    pub name: &'static str,
+    /// Other names for it: the triples of other tools.
+    pub triples: &'static [&'static str],
+    /// What an executable's file name ends with, the dot included.
+    pub executable_suffix: &'static str,
+}
+
+/// All targets, in the order in which they are listed and built.
+pub static TARGETS: &[TargetRow] = &[
+    TargetRow {
+        target: Target::X86_64_LINUX,
+        name: "x86_64-linux",
+        triples: &["x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "x86_64-linux-gnu"],
+        executable_suffix: "",
+    },
+    TargetRow {
+        target: Target::AARCH64_LINUX,
+        name: "aarch64-linux",
+        triples: &["aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-linux-gnu"],
+        executable_suffix: "",
+    },
+];
+
+impl Target {
+    /// Linux on x86-64.
+    pub const X86_64_LINUX: Self = Self::new(Architecture::X86_64, OperatingSystem::Linux);
+    /// Linux on arm64.
+    pub const AARCH64_LINUX: Self = Self::new(Architecture::Aarch64, OperatingSystem::Linux);
+
+    const fn new(architecture: Architecture, operating_system: OperatingSystem) -> Self {
+        Self { architecture, operating_system }
+    }
+
+    /// What is known of this target.
+    ///
+    /// # Panics
+    /// Never for a target of [`TARGETS`]; a pair that no row names cannot be written by a user of the
+    /// crate, as both enums are listed there in full.
+    #[must_use]
+    pub fn row(self) -> &'static TargetRow {
+        TARGETS.iter().find(|row| row.target == self).expect("every target has a row in TARGETS")
+    }
+
+    /// Its name: `<arch>-<os>`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The target that this very program was built for; `None` where minild cannot write for it.
+    #[must_use]
+    pub fn host() -> Option<Self> {
+        let name = format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS);
+        TARGETS.iter().find(|row| row.name == name).map(|row| row.target)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No target has this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no target is called `{name}`")]
+pub struct UnknownTarget {
+    /// The name that was asked for.
+    pub name: String,
+}
+
+impl FromStr for Target {
+    type Err = UnknownTarget;
+
+    fn from_str(name: &str) -> Result<Self, UnknownTarget> {
+        let unknown = || UnknownTarget { name: name.to_owned() };
+        if name == "host" {
+            return Self::host().ok_or_else(unknown);
+        }
+        TARGETS
+            .iter()
+            .find(|row| row.name == name || row.triples.contains(&name))
+            .map(|row| row.target)
+            .ok_or_else(unknown)
+    }
+}
