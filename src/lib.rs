@@ -2,11 +2,115 @@
 
 pub mod arch;
 pub mod error;
+pub mod format;
+mod link;
 pub mod program;
 pub mod target;
 pub mod units;
 
+use std::path::Path;
+
 pub use error::{Error, ErrorKind, Errors, Note, Place, Result};
+pub use format::Options;
+pub use format::layout::Layout;
 pub use program::Program;
 pub use target::{Architecture, OperatingSystem, Target};
 pub use units::{Address, Align, FileOffset, Size};
+
+use format::elf::Elf;
+use format::output::{Output, Replacement, cannot_write};
+use format::{Format, Linked};
+
+/// A linked program in memory.
+#[derive(Clone, Debug)]
+pub struct Image {
+    /// The file, byte for byte.
+    pub bytes: Vec<u8>,
+    /// Where everything lies in it.
+    pub layout: Layout,
+}
+
+/// Links a program in memory.
+///
+/// # Errors
+/// Everything that is wrong with the program, at once.
+pub fn link(program: &Program<'_>, options: &Options) -> Result<Image> {
+    let mut output = Output::memory();
+    let layout = run(program, options, Some(&mut output))?;
+    let bytes = output.finish().map_err(|error| cannot_write(&error))?;
+    Ok(Image { bytes, layout })
+}
+
+/// Links a program into the file at `path`, which appears whole or not at all.
+///
+/// The bytes are written beside it under another name, made executable, and then renamed: a program that
+/// runs from the old file keeps it, and an old file survives every error.
+///
+/// # Errors
+/// Everything that is wrong with the program, at once; a folder that cannot be written to.
+pub fn link_to(program: &Program<'_>, options: &Options, path: &Path) -> Result<Layout> {
+    let replacement = Replacement::beside(path)?;
+    let mut output = Output::file(replacement.open()?);
+    let layout = run(program, options, Some(&mut output))?;
+    output.finish().map_err(|error| cannot_write(&error))?;
+    replacement.put_in_place()?;
+    Ok(layout)
+}
+
+/// Lays a program out without writing it.
+///
+/// # Errors
+/// Everything that is wrong with the program but values that do not fit their fields.
+pub fn layout(program: &Program<'_>, options: &Options) -> Result<Layout> {
+    run(program, options, None)
+}
+
+/// Does all that [`link()`] does, and keeps nothing of it.
+///
+/// # Errors
+/// Everything that is wrong with the program, at once.
+pub fn check(program: &Program<'_>, options: &Options) -> Result<()> {
+    run(program, options, Some(&mut Output::nothing())).map(drop)
+}
+
+/// Links with the format that the program's target wants.
+fn run(program: &Program<'_>, options: &Options, output: Option<&mut Output>) -> Result<Layout> {
+    match program.target.operating_system {
+        OperatingSystem::Linux => link_as::<Elf>(program, options, output),
+    }
+}
+
+/// The whole linker, one line a pass. Without `output` it ends where the layout is known.
+fn link_as<F: Format>(
+    program: &Program<'_>,
+    options: &Options,
+    output: Option<&mut Output>,
+) -> Result<Layout> {
+    // Names meet first, since everything after asks what a name stands for.
+    // From here on every symbol has one definition.
+    let resolved = link::resolve(program)?;
+
+    // Every relocation is looked at once: it may want a slot, a place that turns read-only after loading,
+    // or start-up code. From here on no section is added, and every load relocation is known.
+    let synthesized = link::synthesize(&resolved, F::relocates_itself(program))?;
+
+    // Sections meet in output sections, these in segments, as the format's loader wants them.
+    // From here on the order in memory is final.
+    let gathered = link::gather(&synthesized, F::plan(program.position))?;
+
+    // Headers, symbols, strings: what they hold needs addresses, how large they are does not.
+    // From here on every size is final.
+    let tables = F::size_tables(&gathered, options)?;
+
+    // From here on every address and every file offset is final.
+    let layout = link::lay_out::<F>(&synthesized, &gathered, &tables)?;
+    let Some(output) = output else { return Ok(layout) };
+
+    // The file is written from its first byte to its last, relocations applied on the way.
+    let linked = Linked::<F> { gathered: &gathered, tables: &tables, layout: &layout };
+    link::write(&synthesized, &linked, output)?;
+
+    // What depends on all other bytes comes last: identity, signature.
+    F::seal(&layout, output).map_err(|error| cannot_write(&error))?;
+    Ok(layout)
+}

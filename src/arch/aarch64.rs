@@ -11,8 +11,12 @@ use super::{
 };
 use crate::target::Architecture;
 
-pub(super) static ARCH: Arch =
-    Arch { architecture: Architecture::Aarch64, relocations: RELOCATIONS };
+pub(super) static ARCH: Arch = Arch {
+    architecture: Architecture::Aarch64,
+    relocations: RELOCATIONS,
+    pointer: ABS64,
+    code_padding: 0, // udf #0
+};
 
 relocation_kinds! {
     Architecture::Aarch64;

@@ -19,6 +19,8 @@ pub use start_up::{StartUp, StartUpRelocation, StartUpSymbol};
 pub struct Arch {
     architecture: Architecture,
     relocations: &'static [RelocationRow],
+    pointer: RelocationKind,
+    code_padding: u8,
 }
 
 /// The tables of `architecture`.
@@ -41,6 +43,17 @@ impl Arch {
     #[must_use]
     pub fn kind(&self, name: &str) -> Option<RelocationKind> {
         self.kinds().find(|kind| kind.name() == name)
+    }
+
+    /// The kind of a plain pointer in data.
+    #[must_use]
+    pub fn pointer(&self) -> RelocationKind {
+        self.pointer
+    }
+
+    /// What lies between pieces of code: whoever runs into it must not go on.
+    pub(crate) fn code_padding(&self) -> u8 {
+        self.code_padding
     }
 
     /// Every relocation kind of this architecture.
@@ -197,6 +210,7 @@ const fn number(
     width: u8,
     interval: (i128, i128),
 ) -> RelocationRow {
+    #[allow(clippy::unnecessary_wraps)] // it stands in a table beside kinds that can fail
     const fn any(_: &[u8]) -> Result<u64, WrongInstruction> {
         Ok(1)
     }

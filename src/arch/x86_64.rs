@@ -9,8 +9,12 @@ use super::Via::{Direct, Slot, Stub};
 use super::{Arch, number, relocation_kinds, signed, unsigned};
 use crate::target::Architecture;
 
-pub(super) static ARCH: Arch =
-    Arch { architecture: Architecture::X86_64, relocations: RELOCATIONS };
+pub(super) static ARCH: Arch = Arch {
+    architecture: Architecture::X86_64,
+    relocations: RELOCATIONS,
+    pointer: ABS64,
+    code_padding: 0xcc, // int3
+};
 
 relocation_kinds! {
     Architecture::X86_64;

@@ -1,0 +1,262 @@
+//! The bytes of an ELF file's own tables, top to bottom as in the file.
+
+use object::elf;
+use object::pod;
+use object::write::elf::{
+    Encoder, FileHeader, FileHeaderLayout, ProgramHeader as Header, Rel, SectionHeader, Sym,
+};
+use object::{Endianness, U32};
+
+use super::Elf;
+use super::plan::{BUILD_ID, HEADERS, RELA_DYN, SECTION_HEADERS, SHSTRTAB, STRTAB, SYMTAB};
+use super::tables::{BUILD_ID_SIZE, NOTE_OWNER, ProgramHeader, count, encoder, machine};
+use crate::format::Linked;
+use crate::format::layout::{LaidOutSection, Layout, NamedSymbol, Segment};
+use crate::format::plan::{Permissions, Role, TableId};
+use crate::program::{Binding, Position, SectionKind, SymbolType};
+use crate::target::Architecture;
+
+/// The bytes of one table.
+pub(super) fn table(linked: &Linked<'_, Elf>, table: TableId) -> Vec<u8> {
+    let encoder = encoder(linked.layout.target.architecture);
+    match table {
+        HEADERS => headers(linked, encoder),
+        BUILD_ID => build_id_note(),
+        RELA_DYN => load_relocations(linked, encoder),
+        SYMTAB => symbols(linked, encoder),
+        STRTAB => linked.tables.symbol_names.bytes.clone(),
+        SHSTRTAB => linked.tables.section_names.bytes.clone(),
+        SECTION_HEADERS => section_headers(linked, encoder),
+        _ => unreachable!("the plan names no other table"),
+    }
+}
+
+fn find(layout: &Layout, table: TableId) -> &LaidOutSection {
+    layout.section(Role::Table(table)).expect("every file has this table")
+}
+
+fn file_layout(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> FileHeaderLayout {
+    let index_of = |table| {
+        let mut sections = linked.gathered.sections();
+        let index = sections.position(|section| section.role == Role::Table(table));
+        index.and_then(|index| linked.tables.header_indices[index]).unwrap_or(0)
+    };
+    FileHeaderLayout {
+        e_phoff: encoder.file_header_size(),
+        segment_num: count(linked.tables.program_headers.len()),
+        e_shoff: find(linked.layout, SECTION_HEADERS).offset.0,
+        section_num: linked.tables.section_count,
+        shstrtab_index: index_of(SHSTRTAB),
+    }
+}
+
+fn headers(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Vec<u8> {
+    let layout = linked.layout;
+    let mut bytes = Vec::new();
+    let header = FileHeader {
+        e_type: match linked.gathered.position {
+            Position::Independent => elf::ET_DYN,
+            Position::Fixed => elf::ET_EXEC,
+        },
+        e_machine: machine(layout.target.architecture),
+        e_entry: layout.entry.0,
+        ..FileHeader::default()
+    };
+    encoder
+        .file_header(&mut bytes, &header, &file_layout(linked, encoder))
+        .expect("a plan has fewer than 65535 segments");
+    for header in &linked.tables.program_headers {
+        encoder.program_header(&mut bytes, &program_header(layout, encoder, *header));
+    }
+    bytes
+}
+
+fn program_header(layout: &Layout, encoder: Encoder<Endianness>, header: ProgramHeader) -> Header {
+    let of_section = |section: &LaidOutSection, skipped: u64, align: u64, p_type| Header {
+        p_type,
+        p_flags: flags(Permissions::READ),
+        p_offset: section.offset.0 + skipped,
+        p_vaddr: section.address.0 + skipped,
+        p_paddr: section.address.0 + skipped,
+        p_filesz: section.file_size.0 - skipped,
+        p_memsz: section.size.0 - skipped,
+        p_align: align,
+    };
+    let of_segment = |segment: &Segment, p_type, p_flags| Header {
+        p_type,
+        p_flags,
+        p_offset: segment.offset.0,
+        p_vaddr: segment.address.0,
+        p_paddr: segment.address.0,
+        p_filesz: segment.file_size.0,
+        p_memsz: segment.size.0,
+        p_align: segment.align.get(),
+    };
+    match header {
+        ProgramHeader::Headers => {
+            let behind_file_header = encoder.file_header_size();
+            let word = encoder.address_size();
+            of_section(find(layout, HEADERS), behind_file_header, word, elf::PT_PHDR)
+        }
+        ProgramHeader::Load(index) => {
+            let segment = &layout.segments[index];
+            of_segment(segment, elf::PT_LOAD, flags(segment.permissions))
+        }
+        ProgramHeader::Note => {
+            let note = find(layout, BUILD_ID);
+            of_section(note, 0, note.align.get(), elf::PT_NOTE)
+        }
+        // What glibc, musl and minild's own start-up code protect: read-only from then on.
+        ProgramHeader::RelRo => {
+            let relro = layout.segments.iter().find(|segment| segment.relro);
+            let relro = relro.expect("this header stands for a segment");
+            Header { p_align: 1, ..of_segment(relro, elf::PT_GNU_RELRO, flags(Permissions::READ)) }
+        }
+        // Without this header old kernels give an executable stack.
+        ProgramHeader::Stack => Header {
+            p_type: elf::PT_GNU_STACK,
+            p_flags: flags(Permissions::READ_WRITE),
+            p_offset: 0,
+            p_vaddr: 0,
+            p_paddr: 0,
+            p_filesz: 0,
+            p_memsz: 0,
+            p_align: 16,
+        },
+    }
+}
+
+fn flags(permissions: Permissions) -> elf::ProgramFlags {
+    let mut flags = elf::ProgramFlags(0);
+    for (allowed, flag) in [
+        (permissions.read, elf::PF_R),
+        (permissions.write, elf::PF_W),
+        (permissions.execute, elf::PF_X),
+    ] {
+        if allowed {
+            flags |= flag;
+        }
+    }
+    flags
+}
+
+/// The note with an identity of zeros: sealing puts the real one in.
+fn build_id_note() -> Vec<u8> {
+    let endian = Endianness::Little;
+    let header = elf::NoteHeader64 {
+        n_namesz: U32::new(endian, count(NOTE_OWNER.len())),
+        n_descsz: U32::new(endian, count(BUILD_ID_SIZE)),
+        n_type: U32::new(endian, elf::NT_GNU_BUILD_ID),
+    };
+    let mut bytes = pod::bytes_of(&header).to_vec();
+    bytes.extend_from_slice(NOTE_OWNER);
+    bytes.extend_from_slice(&[0; BUILD_ID_SIZE]);
+    bytes
+}
+
+/// One entry a word: where it lies, and the address that the link gave its symbol, both before the
+/// loader's slide.
+fn load_relocations(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Vec<u8> {
+    let layout = linked.layout;
+    let r_type = match layout.target.architecture {
+        Architecture::X86_64 => elf::R_X86_64_RELATIVE,
+        Architecture::Aarch64 => elf::R_AARCH64_RELATIVE,
+    };
+    let mut bytes = Vec::new();
+    for relocation in linked.gathered.load_relocations {
+        let address = layout.section_address(relocation.section).0 + relocation.offset;
+        let target = layout.symbol(relocation.symbol).0.wrapping_add_signed(relocation.addend);
+        let entry = Rel { r_offset: address, r_sym: 0, r_type, r_addend: target.cast_signed() };
+        encoder.relocation(&mut bytes, true, &entry);
+    }
+    bytes
+}
+
+fn symbols(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encoder.null_symbol(&mut bytes);
+    let names = &linked.tables.symbol_names.offsets;
+    for (&index, &st_name) in linked.tables.symbol_order.iter().zip(names) {
+        let symbol = &linked.gathered.symbols[index];
+        encoder.symbol(&mut bytes, &symbol_entry(linked, symbol, st_name));
+    }
+    bytes
+}
+
+fn symbol_entry(linked: &Linked<'_, Elf>, symbol: &NamedSymbol<'_>, st_name: u32) -> Sym {
+    let binding = match symbol.binding {
+        Binding::Local => elf::STB_LOCAL,
+        Binding::Global => elf::STB_GLOBAL,
+        Binding::Weak => elf::STB_WEAK,
+    };
+    let symbol_type = match symbol.symbol_type {
+        SymbolType::Unspecified => elf::STT_NOTYPE,
+        SymbolType::Function => elf::STT_FUNC,
+        SymbolType::Object => elf::STT_OBJECT,
+    };
+    let section = symbol
+        .section
+        .and_then(|section| linked.tables.header_indices[linked.gathered.output_of(section)]);
+    Sym {
+        section,
+        st_name,
+        st_info: elf::SymbolInfo::new(binding, symbol_type),
+        st_other: elf::SymbolOther::default(),
+        st_shndx: if section.is_some() { elf::SHN_UNDEF } else { elf::SHN_ABS },
+        st_value: linked.layout.symbol(symbol.id).0,
+        st_size: symbol.size,
+    }
+}
+
+fn section_headers(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encoder.null_section_header(&mut bytes, &file_layout(linked, encoder));
+    let mut names = linked.tables.section_names.offsets.iter();
+    for segment in &linked.layout.segments {
+        for section in &segment.sections {
+            if matches!(section.role, Role::Table(HEADERS | SECTION_HEADERS)) {
+                continue;
+            }
+            let &sh_name = names.next().expect("every section has a name");
+            let mut sh_flags = elf::SectionFlags(0);
+            for (set, flag) in [
+                (segment.mapped, elf::SHF_ALLOC),
+                (segment.permissions.write, elf::SHF_WRITE),
+                (segment.permissions.execute, elf::SHF_EXECINSTR),
+            ] {
+                if set {
+                    sh_flags |= flag;
+                }
+            }
+            let header = SectionHeader {
+                sh_name,
+                sh_flags,
+                sh_addr: section.address.0,
+                sh_offset: section.offset.0,
+                sh_size: section.size.0,
+                sh_addralign: section.align.get(),
+                ..by_role(linked, encoder, section.role)
+            };
+            encoder.section_header(&mut bytes, &header);
+        }
+    }
+    bytes
+}
+
+/// What a section header says beside name and place.
+fn by_role(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>, role: Role) -> SectionHeader {
+    let plain = |sh_type| SectionHeader { sh_type, ..SectionHeader::default() };
+    match role {
+        Role::Table(BUILD_ID) => plain(elf::SHT_NOTE),
+        Role::Table(RELA_DYN) => encoder.relocation_section_header(true),
+        Role::Table(SYMTAB) => {
+            let mut sections = linked.gathered.sections();
+            let strings = sections.position(|section| section.role == Role::Table(STRTAB));
+            let strings = strings.and_then(|index| linked.tables.header_indices[index]);
+            encoder.symtab_section_header(strings.unwrap_or(0), linked.tables.local_symbols)
+        }
+        Role::Table(STRTAB | SHSTRTAB) => encoder.strtab_section_header(),
+        Role::Kind(SectionKind::Bss) => plain(elf::SHT_NOBITS),
+        _ => plain(elf::SHT_PROGBITS),
+    }
+}

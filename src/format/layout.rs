@@ -1,0 +1,269 @@
+//! What the passes hand to a format: the program gathered into output sections, then laid out.
+//!
+//! [`Gathered`] knows order and sizes, [`Layout`] addresses and file offsets with the reason for every
+//! gap. A [`Layout`] is public: it can be asked for without writing a file.
+
+use std::borrow::Cow;
+
+use super::plan::{Permissions, Role, SegmentRow};
+use crate::program::{Binding, Position, SectionId, SymbolId, SymbolType};
+use crate::target::Target;
+use crate::units::{Address, Align, FileOffset, Size};
+
+/// A section of the program at its place in an output section.
+#[derive(Clone, Copy, Debug)]
+pub struct Piece {
+    /// Which section; those that the link made itself follow the program's.
+    pub section: SectionId,
+    /// Bytes from the start of the output section.
+    pub offset: Size,
+    /// Bytes of memory.
+    pub size: Size,
+    /// What its address is a multiple of: the reason for the gap before it.
+    pub align: Align,
+    /// Bytes between the end of the piece before it and its start.
+    pub padding: Size,
+}
+
+/// Sections of one purpose, one behind the other, before they have an address.
+#[derive(Debug)]
+pub struct OutputSection {
+    /// Its name in the format.
+    pub name: Cow<'static, str>,
+    /// What it is made of.
+    pub role: Role,
+    /// Bytes of memory, and of the file unless they are all zeros.
+    pub size: Size,
+    /// The greatest alignment of its pieces.
+    pub align: Align,
+    /// What it is made of; empty for a format's own table.
+    pub pieces: Vec<Piece>,
+}
+
+/// A segment of the plan with the output sections that this program has.
+#[derive(Debug)]
+pub struct GatheredSegment {
+    /// Its row of the plan.
+    pub row: &'static SegmentRow,
+    /// Its output sections.
+    pub sections: Vec<OutputSection>,
+}
+
+/// A word that the loader, or start-up code in its place, writes when the program is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoadRelocation {
+    /// The section that the word lies in.
+    pub section: SectionId,
+    /// Bytes from that section's start.
+    pub offset: u64,
+    /// The symbol whose address it becomes.
+    pub symbol: SymbolId,
+    /// What is added to that address.
+    pub addend: i64,
+}
+
+/// A symbol for the file's symbol table.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedSymbol<'p> {
+    /// Which symbol.
+    pub id: SymbolId,
+    /// Its name.
+    pub name: &'p str,
+    /// Who sees it.
+    pub binding: Binding,
+    /// What it names, never unspecified where its section says it.
+    pub symbol_type: SymbolType,
+    /// Bytes that belong to it.
+    pub size: u64,
+    /// The section that it lies in; `None` for a number.
+    pub section: Option<SectionId>,
+}
+
+/// The program in output sections: order and sizes are final, addresses are not known yet.
+#[derive(Debug)]
+pub struct Gathered<'p> {
+    /// What it is linked for.
+    pub target: Target,
+    /// Whether the loader may place it.
+    pub position: Position,
+    /// Where it starts.
+    pub entry: SymbolId,
+    /// The segments with something in them; output sections made of tables are listed with size 0 until
+    /// the format has said how large they are.
+    pub segments: Vec<GatheredSegment>,
+    /// What goes into the symbol table, in the program's order.
+    pub symbols: Vec<NamedSymbol<'p>>,
+    /// The words to be written at load time.
+    pub load_relocations: &'p [LoadRelocation],
+    pub(crate) outputs: Vec<usize>,
+}
+
+impl Gathered<'_> {
+    /// The output section that a section lies in: its index among all of them, in order.
+    ///
+    /// # Panics
+    /// When `section` is not of the program that was gathered.
+    #[must_use]
+    pub fn output_of(&self, section: SectionId) -> usize {
+        self.outputs[section.index()]
+    }
+
+    /// Every output section, in order.
+    pub fn sections(&self) -> impl Iterator<Item = &OutputSection> {
+        self.segments.iter().flat_map(|segment| &segment.sections)
+    }
+
+    /// Whether the program has an output section of this role.
+    #[must_use]
+    pub fn has(&self, role: Role) -> bool {
+        self.sections().any(|section| section.role == role)
+    }
+}
+
+/// Why there is a gap before something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// There is none, or nothing to explain.
+    None,
+    /// Its address is a multiple of its alignment.
+    Alignment(Align),
+    /// Its permissions are not those of the segment before it: it starts on a page of its own.
+    Page(Align),
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::None => Ok(()),
+            Self::Alignment(align) => write!(f, "aligned to {align}"),
+            Self::Page(align) => write!(f, "a page of its own ({} KiB)", align.get() / 1024),
+        }
+    }
+}
+
+/// Bytes that nothing lies in, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// How many bytes of memory.
+    pub size: Size,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// An output section at its final place.
+#[derive(Clone, Debug)]
+pub struct LaidOutSection {
+    /// Its name in the format.
+    pub name: Cow<'static, str>,
+    /// What it is made of.
+    pub role: Role,
+    /// Its first byte in memory; 0 in a segment that is not mapped.
+    pub address: Address,
+    /// Its first byte in the file.
+    pub offset: FileOffset,
+    /// Bytes of memory.
+    pub size: Size,
+    /// Bytes of the file: 0 for zeros.
+    pub file_size: Size,
+    /// What its address is a multiple of.
+    pub align: Align,
+    /// What lies before it.
+    pub gap: Gap,
+    /// What it is made of; empty for a format's own table.
+    pub pieces: Vec<Piece>,
+}
+
+/// A segment at its final place.
+#[derive(Clone, Debug)]
+pub struct Segment {
+    /// Its name, in the format or for people.
+    pub name: &'static str,
+    /// What its pages may be used for.
+    pub permissions: Permissions,
+    /// Whether it lies in memory at all.
+    pub mapped: bool,
+    /// Whether it turns read-only once the program is relocated.
+    pub relro: bool,
+    /// Its first byte in memory; 0 where it is not mapped.
+    pub address: Address,
+    /// Its first byte in the file.
+    pub offset: FileOffset,
+    /// Bytes of memory.
+    pub size: Size,
+    /// Bytes of the file.
+    pub file_size: Size,
+    /// The greatest alignment in it, at least the page size.
+    pub align: Align,
+    /// Its output sections, in order.
+    pub sections: Vec<LaidOutSection>,
+}
+
+/// Where everything lies, in memory and in the file: every number is final.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    /// What it was laid out for.
+    pub target: Target,
+    /// The address of the image's first byte.
+    pub image_base: Address,
+    /// Segments of different permissions do not share a page of this size.
+    pub page_size: Align,
+    /// Where the loader, or the dynamic linker, jumps to.
+    pub entry: Address,
+    /// The segments, in order.
+    pub segments: Vec<Segment>,
+    /// Bytes of the whole file.
+    pub file_size: Size,
+    pub(crate) symbols: Vec<Address>,
+    pub(crate) section_addresses: Vec<Address>,
+    pub(crate) made_names: Vec<&'static str>,
+}
+
+impl Layout {
+    /// Every output section, in order.
+    pub fn sections(&self) -> impl Iterator<Item = &LaidOutSection> {
+        self.segments.iter().flat_map(|segment| &segment.sections)
+    }
+
+    /// The output section of this role, if the program has one.
+    #[must_use]
+    pub fn section(&self, role: Role) -> Option<&LaidOutSection> {
+        self.sections().find(|section| section.role == role)
+    }
+
+    /// Where a symbol lies: its address, or its number if it is absolute.
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was laid out.
+    #[must_use]
+    pub fn symbol(&self, id: SymbolId) -> Address {
+        self.symbols[id.index()]
+    }
+
+    /// Where a section lies.
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was laid out.
+    #[must_use]
+    pub fn section_address(&self, id: SectionId) -> Address {
+        self.section_addresses[id.index()]
+    }
+
+    /// The name of a section that the link made itself; `None` for the program's own.
+    #[must_use]
+    pub fn made_name(&self, id: SectionId) -> Option<&'static str> {
+        let own = self.section_addresses.len() - self.made_names.len();
+        id.index().checked_sub(own).map(|index| self.made_names[index])
+    }
+
+    /// Bytes from the image's first byte to the last one that is mapped.
+    #[must_use]
+    pub fn memory_size(&self) -> Size {
+        let end = self
+            .segments
+            .iter()
+            .filter(|segment| segment.mapped)
+            .map(|segment| segment.address.0 + segment.size.0)
+            .max();
+        Size(end.unwrap_or(self.image_base.0) - self.image_base.0)
+    }
+}

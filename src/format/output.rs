@@ -1,0 +1,211 @@
+//! Where the bytes of a file go while it is made: memory, or a file on disk.
+//!
+//! Bytes are appended in the order of the file. What depends on all of them (an identity, a signature)
+//! is patched in at the end, computed from what was really written.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+use crate::error::{Error, ErrorKind};
+use crate::units::FileOffset;
+
+/// Bytes copied or read back at a time.
+const CHUNK: usize = 1 << 20;
+
+/// A file in the making.
+#[derive(Debug)]
+pub(crate) struct Output {
+    sink: Sink,
+    position: u64,
+}
+
+#[derive(Debug)]
+enum Sink {
+    Memory(Vec<u8>),
+    File(BufWriter<File>),
+    Nothing,
+}
+
+impl Output {
+    /// Gathers the file in memory.
+    pub(crate) fn memory() -> Self {
+        Self { sink: Sink::Memory(Vec::new()), position: 0 }
+    }
+
+    /// Writes to `file`, which is empty and open for reading and writing.
+    pub(crate) fn file(file: File) -> Self {
+        Self { sink: Sink::File(BufWriter::new(file)), position: 0 }
+    }
+
+    /// Keeps nothing: only what is wrong is of interest.
+    pub(crate) fn nothing() -> Self {
+        Self { sink: Sink::Nothing, position: 0 }
+    }
+
+    /// How long the file is so far.
+    pub(crate) fn position(&self) -> FileOffset {
+        FileOffset(self.position)
+    }
+
+    /// Appends `bytes`.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.position += bytes.len() as u64;
+        match &mut self.sink {
+            Sink::Memory(memory) => {
+                memory.extend_from_slice(bytes);
+                Ok(())
+            }
+            Sink::File(file) => file.write_all(bytes),
+            Sink::Nothing => Ok(()),
+        }
+    }
+
+    /// Appends `fill` until the file is `offset` long.
+    ///
+    /// # Panics
+    /// When the file is longer already: the layout would overlap.
+    pub(crate) fn pad_to(&mut self, offset: FileOffset, fill: u8) -> io::Result<()> {
+        let missing = offset.0.checked_sub(self.position).expect("pieces ascend in the file");
+        match &mut self.sink {
+            Sink::Memory(memory) => {
+                let missing = usize::try_from(missing).map_err(|_| io::ErrorKind::OutOfMemory)?;
+                memory.resize(memory.len() + missing, fill);
+            }
+            Sink::File(file) => {
+                io::copy(&mut io::repeat(fill).take(missing), file)?;
+            }
+            Sink::Nothing => {}
+        }
+        self.position = offset.0;
+        Ok(())
+    }
+
+    /// Appends `len` bytes of the file at `path` from `offset` on, a chunk at a time.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or has become shorter than that.
+    pub(crate) fn append_file(&mut self, path: &Path, offset: u64, len: u64) -> io::Result<()> {
+        let mut source = File::open(path)?;
+        let held = source.metadata()?.len().saturating_sub(offset);
+        source.seek(SeekFrom::Start(offset))?;
+        let mut source = source.take(len);
+        let copied = match &mut self.sink {
+            Sink::Memory(memory) => source.read_to_end(memory)? as u64,
+            Sink::File(file) => io::copy(&mut source, file)?,
+            Sink::Nothing => held.min(len),
+        };
+        if copied < len {
+            return Err(io::Error::new(
+                io::ErrorKind::UnexpectedEof,
+                format!("it has {copied} bytes left where {len} were promised"),
+            ));
+        }
+        self.position += len;
+        Ok(())
+    }
+
+    /// Shows all bytes written so far to `reader`, in order, a chunk at a time.
+    pub(crate) fn read_back(&mut self, mut reader: impl FnMut(&[u8])) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Memory(memory) => reader(memory),
+            Sink::File(file) => {
+                file.seek(SeekFrom::Start(0))?;
+                let mut chunk = vec![0; CHUNK];
+                loop {
+                    match file.get_mut().read(&mut chunk)? {
+                        0 => break,
+                        count => reader(&chunk[..count]),
+                    }
+                }
+            }
+            Sink::Nothing => {}
+        }
+        Ok(())
+    }
+
+    /// Replaces bytes that were written before.
+    pub(crate) fn patch(&mut self, offset: FileOffset, bytes: &[u8]) -> io::Result<()> {
+        match &mut self.sink {
+            Sink::Memory(memory) => {
+                let start = usize::try_from(offset.0).map_err(|_| io::ErrorKind::OutOfMemory)?;
+                memory[start..start + bytes.len()].copy_from_slice(bytes);
+                Ok(())
+            }
+            Sink::File(file) => {
+                file.seek(SeekFrom::Start(offset.0))?;
+                file.write_all(bytes)?;
+                file.seek(SeekFrom::End(0)).map(drop)
+            }
+            Sink::Nothing => Ok(()),
+        }
+    }
+
+    /// Finishes: all bytes where they were gathered in memory, nothing where they are in a file.
+    pub(crate) fn finish(self) -> io::Result<Vec<u8>> {
+        match self.sink {
+            Sink::Memory(memory) => Ok(memory),
+            Sink::File(mut file) => {
+                file.flush()?;
+                Ok(Vec::new())
+            }
+            Sink::Nothing => Ok(Vec::new()),
+        }
+    }
+}
+
+/// A file that takes the place of another once it is whole: under a name of its own until then, removed
+/// if it never becomes whole.
+#[derive(Debug)]
+pub(crate) struct Replacement<'p> {
+    path: &'p Path,
+    file: NamedTempFile,
+}
+
+impl<'p> Replacement<'p> {
+    /// Starts a file in the folder of `path`, so that a rename can put it in place: always a new inode,
+    /// since a system may remember the old one's contents (macOS keeps signatures by vnode).
+    ///
+    /// # Errors
+    /// When `path` is something other than a file, or its folder cannot be written to.
+    pub(crate) fn beside(path: &'p Path) -> Result<Self, Error> {
+        if path.metadata().is_ok_and(|metadata| !metadata.is_file()) {
+            let message =
+                format!("cannot write {}: it is there, and it is no file", path.display());
+            return Err(Error::new(ErrorKind::File, message));
+        }
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".minild-");
+        // The system takes away from these what the user's umask says.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
+        let file = builder.tempfile_in(folder).map_err(|error| cannot_put(path, &error))?;
+        Ok(Self { path, file })
+    }
+
+    /// The file to write to.
+    pub(crate) fn open(&self) -> Result<File, Error> {
+        self.file.as_file().try_clone().map_err(|error| cannot_put(self.path, &error))
+    }
+
+    /// Renames it, now that it is whole.
+    pub(crate) fn put_in_place(self) -> Result<(), Error> {
+        let path = self.path;
+        self.file.persist(path).map(drop).map_err(|error| cannot_put(path, &error.error))
+    }
+}
+
+fn cannot_put(path: &Path, error: &io::Error) -> Error {
+    Error::new(ErrorKind::File, format!("cannot write {}: {error}", path.display()))
+}
+
+/// The error of an output that is not named.
+pub(crate) fn cannot_write(error: &io::Error) -> Error {
+    Error::new(ErrorKind::File, format!("cannot write the output: {error}"))
+}

@@ -1,0 +1,95 @@
+//! How a format wants a program arranged, as tables that the passes read.
+//!
+//! A plan is a list of segments in the order in which the format's loader wants them, each a list of
+//! output sections. The passes skip what a program does not have.
+
+use crate::program::SectionKind;
+use crate::units::{Address, Align, Size};
+
+/// What the loader allows a segment's pages to be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub struct Permissions {
+    pub read: bool,
+    pub write: bool,
+    pub execute: bool,
+}
+
+impl Permissions {
+    /// Constants.
+    pub const READ: Self = Self { read: true, write: false, execute: false };
+    /// Variables.
+    pub const READ_WRITE: Self = Self { read: true, write: true, execute: false };
+    /// Instructions.
+    pub const READ_EXECUTE: Self = Self { read: true, write: false, execute: true };
+    /// Nothing: not mapped, or a guard.
+    pub const NONE: Self = Self { read: false, write: false, execute: false };
+}
+
+impl std::fmt::Display for Permissions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let letter = |allowed, letter| if allowed { letter } else { '-' };
+        let letters = [(self.read, 'r'), (self.write, 'w'), (self.execute, 'x')];
+        letters.into_iter().try_for_each(|(allowed, name)| write!(f, "{}", letter(allowed, name)))
+    }
+}
+
+/// A table that a format writes itself: headers, symbols, strings. The numbers are the format's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TableId(pub(crate) u8);
+
+/// What an output section is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The program's sections of one kind.
+    Kind(SectionKind),
+    /// The global offset table that the link made.
+    Slots,
+    /// A table of the format's own.
+    Table(TableId),
+}
+
+/// One output section of a plan.
+#[derive(Debug)]
+pub struct SectionRow {
+    /// Its name in the format.
+    pub name: &'static str,
+    /// What it is made of.
+    pub role: Role,
+}
+
+/// One segment of a plan.
+#[derive(Debug)]
+pub struct SegmentRow {
+    /// Its name, in the format or for people.
+    pub name: &'static str,
+    /// What its pages may be used for.
+    pub permissions: Permissions,
+    /// Whether it lies in memory at all.
+    pub mapped: bool,
+    /// Whether it turns read-only once the program is relocated: nothing else may share its pages.
+    pub relro: bool,
+    /// Its output sections, in order; those without bytes in the file last.
+    pub sections: &'static [SectionRow],
+}
+
+/// How file offsets follow addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// A segment's file offset equals its address modulo the page size, so segments follow each other in
+    /// the file without padding.
+    Congruent,
+}
+
+/// The numbers of a layout.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Where the first byte of the image lies.
+    pub image_base: Address,
+    /// Segments of different permissions never share a page of this size.
+    pub page_size: Align,
+    /// How file offsets follow addresses.
+    pub placement: Placement,
+    /// How many bytes the image may span in memory.
+    pub memory_limit: Size,
+}

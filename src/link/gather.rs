@@ -1,0 +1,167 @@
+//! Sections of one kind meet in output sections, these in segments, in the order of the format's plan.
+//!
+//! Takes every section with its role; gives order and sizes. From here on the order in memory is final.
+
+use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::format::layout::{Gathered, GatheredSegment, NamedSymbol, OutputSection, Piece};
+use crate::format::plan::{Role, SectionRow, SegmentRow};
+use crate::link::synthesize::Synthesized;
+use crate::program::{Contents, Definition, SectionId, SectionKind, Symbol, SymbolId, SymbolType};
+use crate::units::{Align, Size};
+
+/// Gathers sections into output sections, in the program's order.
+///
+/// # Errors
+/// An output section of 2^64 bytes or more; bytes where only zeros can be.
+pub(crate) fn gather<'p>(
+    synthesized: &'p Synthesized<'p>,
+    plan: &'static [SegmentRow],
+) -> Result<Gathered<'p>> {
+    let mut errors = Collector::default();
+    let program = synthesized.resolved.program;
+    let mut outputs: Vec<OutputSection> =
+        plan.iter().flat_map(|segment| segment.sections).map(empty).collect();
+    let mut output_of = Vec::new();
+    for (id, section) in synthesized.sections() {
+        let role = synthesized.role(id);
+        let index = outputs
+            .iter()
+            .position(|output| output.role == role)
+            .expect("every plan has a row for every kind of section");
+        if section.kind.is_zeros() && !matches!(section.contents, Contents::Zeros(_)) {
+            errors.push(not_zeros(synthesized, id));
+        }
+        if let Err(error) = append(&mut outputs[index], id, section.contents.size(), section.align)
+        {
+            errors.push(error);
+        }
+        output_of.push(index);
+    }
+
+    // What the program does not have is left out; indices follow.
+    let kept: Vec<bool> = outputs
+        .iter()
+        .map(|output| matches!(output.role, Role::Table(_)) || !output.pieces.is_empty())
+        .collect();
+    let new_index: Vec<usize> = kept
+        .iter()
+        .scan(0, |next, &kept| {
+            let index = *next;
+            *next += usize::from(kept);
+            Some(index)
+        })
+        .collect();
+    let mut outputs = outputs.into_iter().zip(kept);
+    let segments = plan
+        .iter()
+        .map(|row| GatheredSegment {
+            row,
+            sections: outputs
+                .by_ref()
+                .take(row.sections.len())
+                .filter_map(|(output, kept)| kept.then_some(output))
+                .collect(),
+        })
+        .collect();
+
+    errors.into_result(Gathered {
+        target: program.target,
+        position: program.position,
+        entry: synthesized.entry,
+        segments,
+        symbols: named_symbols(synthesized),
+        load_relocations: &synthesized.load_relocations,
+        outputs: output_of.into_iter().map(|index| new_index[index]).collect(),
+    })
+}
+
+fn empty(row: &SectionRow) -> OutputSection {
+    OutputSection {
+        name: row.name.into(),
+        role: row.role,
+        size: Size::ZERO,
+        align: Align::ONE,
+        pieces: Vec::new(),
+    }
+}
+
+fn append(
+    output: &mut OutputSection,
+    section: SectionId,
+    size: Size,
+    align: Align,
+) -> Result<(), Error> {
+    let place = output.size.checked_align_up(align).and_then(|offset| {
+        let end = offset.checked_add(size)?;
+        Some((offset, end))
+    });
+    let Some((offset, end)) = place else {
+        return Err(Error::new(
+            ErrorKind::TooLarge,
+            format!("with this, `{}` has more bytes than 64 bits can count", output.name),
+        )
+        .at(Place::Section { section, offset: 0 }, format!("{} bytes", size.0))
+        .value(i128::from(output.size.0) + i128::from(size.0), 0..=i128::from(u64::MAX)));
+    };
+    let padding = Size(offset.0 - output.size.0);
+    output.pieces.push(Piece { section, offset, size, align, padding });
+    output.size = end;
+    output.align = output.align.max(align);
+    Ok(())
+}
+
+fn not_zeros(synthesized: &Synthesized<'_>, section: SectionId) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        format!(
+            "section `{}` holds bytes, and sections of its kind hold zeros only",
+            synthesized.section(section).name
+        ),
+    )
+    .at(Place::Section { section, offset: 0 }, "")
+}
+
+/// What the file's symbol table tells: every name that the program defines.
+fn named_symbols<'p>(synthesized: &'p Synthesized<'p>) -> Vec<NamedSymbol<'p>> {
+    let resolved = synthesized.resolved;
+    let own = resolved.program.symbols_with_ids().filter(|(id, symbol)| {
+        resolved.winners[id.index()] == *id
+            && !matches!(symbol.definition, Definition::Undefined | Definition::Landmark(_))
+    });
+    own.map(|(id, symbol)| {
+        let section = match synthesized.definition(id) {
+            Definition::Section { section, .. } => Some(section),
+            _ => None,
+        };
+        NamedSymbol {
+            id,
+            name: &symbol.name,
+            binding: symbol.binding,
+            symbol_type: symbol_type(synthesized, symbol, section),
+            size: symbol_size(symbol, id, synthesized),
+            section,
+        }
+    })
+    .collect()
+}
+
+fn symbol_type(
+    synthesized: &Synthesized<'_>,
+    symbol: &Symbol<'_>,
+    section: Option<SectionId>,
+) -> SymbolType {
+    match (symbol.symbol_type, section) {
+        (SymbolType::Unspecified, Some(section)) => match synthesized.role(section) {
+            Role::Kind(SectionKind::Code) => SymbolType::Function,
+            _ => SymbolType::Object,
+        },
+        (symbol_type, _) => symbol_type,
+    }
+}
+
+fn symbol_size(symbol: &Symbol<'_>, id: SymbolId, synthesized: &Synthesized<'_>) -> u64 {
+    match synthesized.resolved.definition(id) {
+        Definition::Common { size, .. } => size.0,
+        _ => symbol.size,
+    }
+}

@@ -1,0 +1,192 @@
+//! Names meet: every symbol gets the one definition that stands for its name.
+//!
+//! Takes the program as its inputs filled it, with several symbols of one name where several inputs used
+//! it; gives a definition for each symbol, and the entry.
+
+use indexmap::IndexMap;
+use indexmap::map::Entry;
+use rustc_hash::FxBuildHasher;
+
+use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::program::{Binding, Definition, Program, SectionKind, Symbol, SymbolId};
+
+/// The program with one definition for every symbol.
+#[derive(Debug)]
+pub(crate) struct Resolved<'p> {
+    pub(crate) program: &'p Program<'p>,
+    /// For each symbol the one that defines its name.
+    pub(crate) winners: Vec<SymbolId>,
+    pub(crate) entry: SymbolId,
+}
+
+impl Resolved<'_> {
+    /// What a symbol stands for. A weak reference that nothing defines is the number 0.
+    pub(crate) fn definition(&self, id: SymbolId) -> Definition {
+        match self.program.symbol(self.winners[id.index()]).definition {
+            Definition::Undefined => Definition::Absolute(0),
+            definition => definition,
+        }
+    }
+}
+
+/// Gives every symbol its definition.
+///
+/// # Errors
+/// Two strong definitions of a name; a strong reference, used or not, that nothing defines; a definition
+/// outside its section; no entry, or one that does not lie in code.
+pub(crate) fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
+    let mut errors = Collector::default();
+    check_definitions(program, &mut errors);
+
+    let mut names = IndexMap::<&str, SymbolId, FxBuildHasher>::default();
+    for (id, symbol) in program.symbols_with_ids() {
+        if symbol.binding == Binding::Local {
+            continue;
+        }
+        match names.entry(&symbol.name) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(id);
+            }
+            Entry::Occupied(mut occupied) => {
+                let first = *occupied.get();
+                match stronger(program.symbol(first), symbol) {
+                    Stronger::First => {}
+                    Stronger::Second => *occupied.get_mut() = id,
+                    Stronger::Neither => errors.push(duplicate(program, first, id)),
+                }
+            }
+        }
+    }
+
+    let mut winners = Vec::with_capacity(program.symbols().len());
+    let mut told = IndexMap::<&str, (), FxBuildHasher>::default();
+    for (id, symbol) in program.symbols_with_ids() {
+        let winner = names.get(&*symbol.name).copied().filter(|_| symbol.binding != Binding::Local);
+        let winner = winner.unwrap_or(id);
+        let defined = program.symbol(winner).definition != Definition::Undefined;
+        if !defined && symbol.binding != Binding::Weak && told.insert(&symbol.name, ()).is_none() {
+            errors.push(undefined(program, id, &names));
+        }
+        winners.push(winner);
+    }
+
+    let entry = program.entry.map(|entry| winners[entry.index()]);
+    check_entry(program, entry, &mut errors);
+    // Without an entry there is an error, and nobody sees this symbol.
+    let entry = entry.unwrap_or(SymbolId::new(0));
+    errors.into_result(Resolved { program, winners, entry })
+}
+
+fn check_entry(program: &Program<'_>, entry: Option<SymbolId>, errors: &mut Collector) {
+    let Some(entry) = entry else {
+        errors.push(
+            Error::new(
+                ErrorKind::Missing,
+                "the program has no entry: nothing says where it starts",
+            )
+            .help("name the symbol that the system jumps to"),
+        );
+        return;
+    };
+    let symbol = program.symbol(entry);
+    let is_code = match symbol.definition {
+        Definition::Undefined => return, // told with the other undefined names
+        Definition::Section { section, .. } => program.section(section).kind == SectionKind::Code,
+        _ => false,
+    };
+    if !is_code {
+        errors.push(
+            Error::new(
+                ErrorKind::InvalidValue,
+                format!(
+                    "the entry `{}` does not lie in code: the system could not run it",
+                    symbol.name
+                ),
+            )
+            .at(Place::Symbol(entry), "defined here"),
+        );
+    }
+}
+
+fn check_definitions(program: &Program<'_>, errors: &mut Collector) {
+    for (id, symbol) in program.symbols_with_ids() {
+        if let Definition::Section { section, offset } = symbol.definition {
+            let size = program.section(section).contents.size().0;
+            if offset > size {
+                errors.push(
+                    Error::new(
+                        ErrorKind::OutOfRange,
+                        format!(
+                            "symbol `{}` lies at {offset:#x} of section `{}`, which has {size:#x} bytes",
+                            symbol.name,
+                            program.section(section).name,
+                        ),
+                    )
+                    .at(Place::Symbol(id), "defined here")
+                    .value(offset.into(), 0..=size.into()),
+                );
+            }
+        }
+    }
+}
+
+enum Stronger {
+    First,
+    Second,
+    Neither,
+}
+
+/// Which of two symbols of one name defines it (System V ABI, "Symbol Table": strong, then common, then
+/// weak, then nothing; the first of equals, and the largest of commons).
+fn stronger(first: &Symbol<'_>, second: &Symbol<'_>) -> Stronger {
+    fn rank(symbol: &Symbol<'_>) -> u8 {
+        match (symbol.definition, symbol.binding) {
+            (Definition::Undefined, Binding::Weak) => 0,
+            (Definition::Undefined, _) => 1,
+            (_, Binding::Weak) => 2,
+            (Definition::Common { .. }, _) => 3,
+            _ => 4,
+        }
+    }
+    match (rank(first), rank(second)) {
+        (4, 4) => Stronger::Neither,
+        (3, 3) => match (first.definition, second.definition) {
+            (Definition::Common { size: a, .. }, Definition::Common { size: b, .. }) if b > a => {
+                Stronger::Second
+            }
+            _ => Stronger::First,
+        },
+        (a, b) if b > a => Stronger::Second,
+        _ => Stronger::First,
+    }
+}
+
+fn duplicate(program: &Program<'_>, first: SymbolId, second: SymbolId) -> Error {
+    let name = &program.symbol(second).name;
+    Error::new(ErrorKind::DuplicateSymbol, format!("`{name}` is defined twice"))
+        .at(Place::Symbol(second), "defined again here")
+        .at(Place::Symbol(first), "first defined here")
+}
+
+fn undefined(
+    program: &Program<'_>,
+    id: SymbolId,
+    names: &IndexMap<&str, SymbolId, FxBuildHasher>,
+) -> Error {
+    let name = &*program.symbol(id).name;
+    let error = Error::new(ErrorKind::UndefinedSymbol, format!("nothing defines `{name}`"));
+    let mut users = program.sections_with_ids().flat_map(|(section, contents)| {
+        contents.relocations.iter().map(move |relocation| (section, relocation))
+    });
+    let error = match users.find(|(_, relocation)| relocation.symbol == id) {
+        Some((section, relocation)) => {
+            error.at(Place::Section { section, offset: relocation.offset }, "used here")
+        }
+        None => error.at(Place::Symbol(id), ""),
+    };
+    let defined = names
+        .iter()
+        .filter(|(_, id)| program.symbol(**id).definition != Definition::Undefined)
+        .map(|(name, _)| *name);
+    error.nearest(name, defined)
+}

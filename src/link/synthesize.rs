@@ -1,0 +1,389 @@
+//! What the program needs and did not bring: slots of the global offset table, start-up code, room for
+//! common symbols; and which words are left for load time.
+//!
+//! Takes resolved names; gives sections and symbols of the link's own beside the program's. From here on
+//! no section is added, none changes its kind, and every load relocation is known.
+
+use std::borrow::Cow;
+
+use indexmap::{IndexMap, IndexSet};
+use rustc_hash::FxBuildHasher;
+
+use crate::arch::start_up::{self, StartUpSymbol};
+use crate::arch::{Operand, Via};
+use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::format::layout::LoadRelocation;
+use crate::format::plan::Role;
+use crate::link::resolve::Resolved;
+use crate::program::{
+    Contents, Definition, Position, Program, Relocation, Section, SectionId, SectionKind, Symbol,
+    SymbolId,
+};
+use crate::units::Align;
+
+/// Bytes of one slot of the global offset table: a pointer.
+pub(crate) const SLOT: u64 = 8;
+
+/// The program, and what the link adds to it.
+#[derive(Debug)]
+pub(crate) struct Synthesized<'p> {
+    pub(crate) resolved: &'p Resolved<'p>,
+    /// The link's own sections; their ids follow the program's.
+    made: Vec<(Role, Section<'static>)>,
+    /// The link's own symbols; their ids follow the program's.
+    symbols: Vec<Symbol<'static>>,
+    /// The program's sections of constants that hold addresses after all.
+    promoted: IndexSet<SectionId, FxBuildHasher>,
+    /// Where common symbols lie.
+    commons: IndexMap<SymbolId, SectionId, FxBuildHasher>,
+    /// The slots of the global offset table, by the symbol whose address they hold.
+    slots: IndexMap<SymbolId, u64, FxBuildHasher>,
+    slots_section: Option<SectionId>,
+    pub(crate) load_relocations: Vec<LoadRelocation>,
+    /// Where the loader jumps to.
+    pub(crate) entry: SymbolId,
+}
+
+impl<'p> Synthesized<'p> {
+    fn program(&self) -> &'p Program<'p> {
+        self.resolved.program
+    }
+
+    /// Every section, the program's and then the link's own.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = (SectionId, &Section<'_>)> {
+        let made = self.made.iter().map(|(_, section)| section as &Section<'_>);
+        let all = self.program().sections().iter().map(|section| section as &Section<'_>);
+        all.chain(made).enumerate().map(|(index, section)| (SectionId::new(index), section))
+    }
+
+    pub(crate) fn section(&self, id: SectionId) -> &Section<'_> {
+        match self.made_index(id) {
+            Some(index) => &self.made[index].1,
+            None => self.program().section(id),
+        }
+    }
+
+    /// What a section is gathered as.
+    pub(crate) fn role(&self, id: SectionId) -> Role {
+        match self.made_index(id) {
+            Some(index) => self.made[index].0,
+            None if self.promoted.contains(&id) => Role::Kind(SectionKind::RelRo),
+            None => Role::Kind(self.program().section(id).kind),
+        }
+    }
+
+    /// The names of the link's own sections, in order.
+    pub(crate) fn made_names(&self) -> impl Iterator<Item = &'static str> {
+        self.made.iter().map(|(_, section)| match section.name {
+            Cow::Borrowed(name) => name,
+            Cow::Owned(_) => "common",
+        })
+    }
+
+    /// What a symbol stands for, common symbols being sections by now.
+    pub(crate) fn definition(&self, id: SymbolId) -> Definition {
+        if let Some(own) = id.index().checked_sub(self.program().symbols().len()) {
+            return self.symbols[own].definition;
+        }
+        match self.resolved.definition(id) {
+            Definition::Common { .. } => {
+                let winner = self.resolved.winners[id.index()];
+                Definition::Section { section: self.commons[&winner], offset: 0 }
+            }
+            definition => definition,
+        }
+    }
+
+    /// How many symbols there are, the program's and the link's own.
+    pub(crate) fn symbol_count(&self) -> usize {
+        self.program().symbols().len() + self.symbols.len()
+    }
+
+    pub(crate) fn symbol_name(&self, id: SymbolId) -> &str {
+        match id.index().checked_sub(self.program().symbols().len()) {
+            Some(own) => &self.symbols[own].name,
+            None => &self.program().symbol(id).name,
+        }
+    }
+
+    /// The section and offset of the slot that holds the address of `symbol`.
+    pub(crate) fn slot(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
+        let winner = self.winner(symbol);
+        Some((self.slots_section?, *self.slots.get(&winner)?))
+    }
+
+    fn winner(&self, id: SymbolId) -> SymbolId {
+        self.resolved.winners.get(id.index()).copied().unwrap_or(id)
+    }
+
+    fn made_index(&self, id: SectionId) -> Option<usize> {
+        id.index().checked_sub(self.program().sections().len())
+    }
+
+    fn add_section(&mut self, role: Role, section: Section<'static>) -> SectionId {
+        self.made.push((role, section));
+        SectionId::new(self.program().sections().len() + self.made.len() - 1)
+    }
+
+    fn add_symbol(&mut self, name: &'static str, definition: Definition) -> SymbolId {
+        self.symbols.push(Symbol::new(name, definition).local());
+        SymbolId::new(self.symbol_count() - 1)
+    }
+}
+
+/// Adds what the program needs and did not bring.
+///
+/// # Errors
+/// Every relocation is looked at: a kind of another architecture, one outside its section or in a section
+/// without bytes, an address that would have to be written into code or into fewer than 8 bytes at load
+/// time, a subtraction without its addition. Values are not known yet, so ranges are checked later.
+pub(crate) fn synthesize<'p>(
+    resolved: &'p Resolved<'p>,
+    relocates_itself: bool,
+) -> Result<Synthesized<'p>> {
+    let mut errors = Collector::default();
+    let mut synthesized = Synthesized {
+        resolved,
+        made: Vec::new(),
+        symbols: Vec::new(),
+        promoted: IndexSet::default(),
+        commons: IndexMap::default(),
+        slots: IndexMap::default(),
+        slots_section: None,
+        load_relocations: Vec::new(),
+        entry: resolved.entry,
+    };
+
+    make_room_for_commons(&mut synthesized);
+    scan_relocations(&mut synthesized, &mut errors);
+    make_slots(&mut synthesized);
+    if relocates_itself && !synthesized.load_relocations.is_empty() {
+        add_self_relocation(&mut synthesized, &mut errors);
+    }
+    errors.into_result(synthesized)
+}
+
+fn make_room_for_commons(synthesized: &mut Synthesized<'_>) {
+    for (id, symbol) in synthesized.program().symbols_with_ids() {
+        let Definition::Common { size, align } = symbol.definition else { continue };
+        if synthesized.resolved.winners[id.index()] != id {
+            continue;
+        }
+        let room = Section::bss(symbol.name.to_string(), size).aligned(align.max(Align::WORD));
+        let section = synthesized.add_section(Role::Kind(SectionKind::Bss), room);
+        synthesized.commons.insert(id, section);
+    }
+}
+
+/// Looks at every relocation once: what it needs, and whether it can be carried out at all.
+fn scan_relocations(synthesized: &mut Synthesized<'_>, errors: &mut Collector) {
+    let program = synthesized.program();
+    for (id, section) in program.sections_with_ids() {
+        let mut relocations = section.relocations.iter().peekable();
+        while let Some(relocation) = relocations.next() {
+            if let Err(error) = check_field(program, id, section, relocation) {
+                errors.push(error);
+                continue;
+            }
+            if relocation.kind.operand() == Operand::Subtract {
+                errors.push(
+                    Error::new(
+                        ErrorKind::UnsupportedRelocation,
+                        format!(
+                            "`{}` has no address before it at the same offset to be subtracted from",
+                            relocation.kind.name()
+                        ),
+                    )
+                    .at(Place::Section { section: id, offset: relocation.offset }, ""),
+                );
+                continue;
+            }
+            let is_difference =
+                relocations.next_if(|next| is_subtrahend(relocation, next)).is_some();
+
+            if relocation.kind.via() == Via::Slot {
+                let winner = synthesized.winner(relocation.symbol);
+                let offset = SLOT * synthesized.slots.len() as u64;
+                synthesized.slots.entry(winner).or_insert(offset);
+            } else if !is_difference && moves(synthesized, relocation) {
+                match load_relocation(program, id, section, relocation) {
+                    Ok(load_relocation) => {
+                        if section.kind == SectionKind::ReadOnly {
+                            synthesized.promoted.insert(id);
+                        }
+                        synthesized.load_relocations.push(load_relocation);
+                    }
+                    Err(error) => errors.push(error),
+                }
+            }
+        }
+    }
+}
+
+/// Whether `next` makes a difference of the address in `relocation`.
+pub(crate) fn is_subtrahend(relocation: &Relocation, next: &Relocation) -> bool {
+    relocation.kind.operand() == Operand::Address
+        && next.kind.operand() == Operand::Subtract
+        && next.offset == relocation.offset
+        && next.kind.width() == relocation.kind.width()
+}
+
+/// Whether the bytes of this relocation change with the place that the image is loaded at.
+fn moves(synthesized: &Synthesized<'_>, relocation: &Relocation) -> bool {
+    synthesized.program().position == Position::Independent
+        && relocation.kind.operand() == Operand::Address
+        && !matches!(synthesized.definition(relocation.symbol), Definition::Absolute(_))
+}
+
+fn check_field(
+    program: &Program<'_>,
+    id: SectionId,
+    section: &Section<'_>,
+    relocation: &Relocation,
+) -> Result<(), Error> {
+    let kind = relocation.kind;
+    let place = || Place::Section { section: id, offset: relocation.offset };
+    if kind.architecture() != program.target.architecture {
+        return Err(Error::new(
+            ErrorKind::UnsupportedRelocation,
+            format!(
+                "`{}` is a relocation of {}, and the program is for {}",
+                kind.name(),
+                kind.architecture(),
+                program.target
+            ),
+        )
+        .at(place(), ""));
+    }
+    let Contents::Bytes(bytes) = &section.contents else {
+        return Err(Error::new(
+            ErrorKind::Unsupported,
+            format!(
+                "section `{}` has a relocation, but its bytes are zeros or lie in another file",
+                section.name
+            ),
+        )
+        .at(place(), "")
+        .help("put what is relocated into a section of its own"));
+    };
+    let last = (bytes.len() as u64).checked_sub(kind.width());
+    match last {
+        Some(last) if relocation.offset <= last => Ok(()),
+        _ => Err(Error::new(
+            ErrorKind::OutOfRange,
+            format!(
+                "`{}` at {:#x} does not lie inside section `{}`, which has {:#x} bytes",
+                kind.name(),
+                relocation.offset,
+                section.name,
+                bytes.len()
+            ),
+        )
+        .at(place(), "")
+        .value(relocation.offset.into(), 0..=last.map_or(-1, i128::from))),
+    }
+}
+
+/// The word that has to be written when the program is loaded.
+fn load_relocation(
+    program: &Program<'_>,
+    id: SectionId,
+    section: &Section<'_>,
+    relocation: &Relocation,
+) -> Result<LoadRelocation, Error> {
+    let name = &program.symbol(relocation.symbol).name;
+    let kind = relocation.kind.name();
+    let place = Place::Section { section: id, offset: relocation.offset };
+    if !relocation.kind.is_pointer() {
+        return Err(Error::new(
+            ErrorKind::UnsupportedRelocation,
+            format!(
+                "`{kind}` cannot hold the address of `{name}`: the program may be loaded anywhere in \
+                 64 bits"
+            ),
+        )
+        .at(place, "")
+        .help("count from the field (`rel32`, `page21`), or link at a fixed position"));
+    }
+    if section.kind == SectionKind::Code {
+        return Err(Error::new(
+            ErrorKind::UnsupportedRelocation,
+            format!(
+                "the address of `{name}` would have to be written into code when the program is loaded, \
+                 and code is never writable"
+            ),
+        )
+        .at(place, "")
+        .help("compute it from the instruction's own address, or load it from a pointer in data"));
+    }
+    Ok(LoadRelocation {
+        section: id,
+        offset: relocation.offset,
+        symbol: relocation.symbol,
+        addend: relocation.addend,
+    })
+}
+
+/// The global offset table: one pointer for every symbol that a relocation wants the slot of.
+fn make_slots(synthesized: &mut Synthesized<'_>) {
+    if synthesized.slots.is_empty() {
+        return;
+    }
+    let size = SLOT * synthesized.slots.len() as u64;
+    let pointer = crate::arch::of(synthesized.program().target.architecture).pointer();
+    let relocations: Vec<_> = synthesized
+        .slots
+        .iter()
+        .map(|(&symbol, &offset)| Relocation { offset, addend: 0, symbol, kind: pointer })
+        .collect();
+    let zeros =
+        vec![0; usize::try_from(size).expect("each slot comes from a relocation in memory")];
+    let mut section = Section::new("slots", SectionKind::RelRo, zeros);
+    section.relocations.clone_from(&relocations);
+    let id = synthesized.add_section(Role::Slots, section);
+    synthesized.slots_section = Some(id);
+    for relocation in relocations {
+        if moves(synthesized, &relocation) {
+            synthesized.load_relocations.push(LoadRelocation {
+                section: id,
+                offset: relocation.offset,
+                symbol: relocation.symbol,
+                addend: relocation.addend,
+            });
+        }
+    }
+}
+
+/// Puts start-up code before the program's entry that writes the words which are left for load time.
+fn add_self_relocation(synthesized: &mut Synthesized<'_>, errors: &mut Collector) {
+    let target = synthesized.program().target;
+    let Some(start_up) = start_up::self_relocation(target) else {
+        errors.push(
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("the program holds addresses, and nothing relocates it on {target}"),
+            )
+            .help("link at a fixed position"),
+        );
+        return;
+    };
+    let entry = synthesized.entry;
+    let mut section = Section::new("start_up", SectionKind::Code, start_up.code);
+    for relocation in start_up.relocations {
+        let symbol = match relocation.symbol {
+            StartUpSymbol::Entry => entry,
+            StartUpSymbol::Landmark(landmark) => {
+                synthesized.add_symbol("landmark", Definition::Landmark(landmark))
+            }
+        };
+        section.relocations.push(Relocation {
+            offset: relocation.offset,
+            addend: relocation.addend,
+            symbol,
+            kind: relocation.kind,
+        });
+    }
+    let id = synthesized.add_section(Role::Kind(SectionKind::Code), section);
+    synthesized.entry =
+        synthesized.add_symbol("start_up", Definition::Section { section: id, offset: 0 });
+}
