@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
-use crate::program::{SectionId, SymbolId};
+use crate::program::{LibraryId, SectionId, SymbolId};
 
 /// The result of a pass: what it makes, or everything that is wrong.
 pub type Result<T, E = Errors> = std::result::Result<T, E>;
@@ -83,6 +83,10 @@ pub enum Place {
     Symbol(SymbolId),
     /// A file.
     File(PathBuf),
+    /// A wish of the program, by its key in specs: `position`, `stack.size`.
+    Wish(&'static str),
+    /// A library of the program.
+    Library(LibraryId),
 }
 
 /// A place, and what is to be said there.
@@ -240,6 +244,18 @@ impl Collector {
     /// `value`, if nothing was found wrong.
     pub(crate) fn into_result<T>(self, value: T) -> Result<T> {
         if self.errors.is_empty() { Ok(value) } else { Err(Errors(self.errors)) }
+    }
+}
+
+/// The second result, if both are well; otherwise everything that is wrong with either.
+pub(crate) fn both<T>(first: Result<()>, second: Result<T>) -> Result<T> {
+    match (first, second) {
+        (Ok(()), second) => second,
+        (Err(errors), Ok(_)) => Err(errors),
+        (Err(mut errors), Err(more)) => {
+            errors.0.extend(more.0);
+            Err(errors)
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub use units::{Address, Align, FileOffset, Size};
 
 use format::elf::Elf;
 use format::output::{Output, Replacement, cannot_write};
+use format::pe::Pe;
 use format::{Format, Linked};
 
 /// A linked program in memory.
@@ -77,6 +78,7 @@ pub fn check(program: &Program<'_>, options: &Options) -> Result<()> {
 fn run(program: &Program<'_>, options: &Options, output: Option<&mut Output>) -> Result<Layout> {
     match program.target.operating_system {
         OperatingSystem::Linux => link_as::<Elf>(program, options, output),
+        OperatingSystem::Windows | OperatingSystem::Uefi => link_as::<Pe>(program, options, output),
     }
 }
 
@@ -86,28 +88,32 @@ fn link_as<F: Format>(
     options: &Options,
     output: Option<&mut Output>,
 ) -> Result<Layout> {
-    // Names meet first, since everything after asks what a name stands for.
-    // From here on every symbol has one definition.
-    let resolved = link::resolve(program)?;
+    // Names meet first, since everything after asks what a name stands for; what the target cannot honour
+    // is said with it, before anything is built on either. From here on every symbol has one definition.
+    let resolved = error::both(F::check(program), link::resolve(program))?;
 
     // Every relocation is looked at once: it may want a slot, a place that turns read-only after loading,
     // or start-up code. From here on no section is added, and every load relocation is known.
-    let synthesized = link::synthesize(&resolved, F::relocates_itself(program))?;
+    let synthesized = link::synthesize(&resolved, F::loader(program))?;
 
     // Sections meet in output sections, these in segments, as the format's loader wants them.
     // From here on the order in memory is final.
-    let gathered = link::gather(&synthesized, F::plan(program.position))?;
+    let gathered = link::gather(&synthesized, F::plan(program))?;
 
     // Headers, symbols, strings: what they hold needs addresses, how large they are does not.
-    // From here on every size is final.
     let tables = F::size_tables(&gathered, options)?;
 
-    // From here on every address and every file offset is final.
-    let layout = link::lay_out::<F>(&synthesized, &gathered, &tables)?;
+    // From here on every address is final: what is still missing comes last in memory.
+    let body = link::lay_out_body::<F>(&synthesized, &gathered, &tables)?;
+
+    // Base relocations, fixup chains: how large they are depends on where everything before them lies.
+    // From here on every file offset is final too.
+    let late = F::size_late_tables(&gathered, &tables, &body)?;
+    let layout = link::lay_out_late::<F>(&gathered, body, &late)?;
     let Some(output) = output else { return Ok(layout) };
 
     // The file is written from its first byte to its last, relocations applied on the way.
-    let linked = Linked::<F> { gathered: &gathered, tables: &tables, layout: &layout };
+    let linked = Linked::<F> { gathered: &gathered, tables: &tables, late: &late, layout: &layout };
     link::write(&synthesized, &linked, output)?;
 
     // What depends on all other bytes comes last: identity, signature.

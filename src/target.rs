@@ -42,17 +42,23 @@ impl fmt::Display for Architecture {
 pub enum OperatingSystem {
     /// Linux 2.6.39 and later.
     Linux,
+    /// Windows 7 and later; Windows 10 on arm64.
+    Windows,
+    /// The firmware that a computer starts with, UEFI 2.0 and later.
+    Uefi,
 }
 
 impl OperatingSystem {
     /// Every operating system, in the order in which they are listed.
-    pub const ALL: &'static [Self] = &[Self::Linux];
+    pub const ALL: &'static [Self] = &[Self::Linux, Self::Windows, Self::Uefi];
 
     /// Its name in targets and specs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Linux => "linux",
+            Self::Windows => "windows",
+            Self::Uefi => "uefi",
         }
     }
 }
@@ -105,6 +111,30 @@ pub static TARGETS: &[TargetRow] = &[
         triples: &["aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-linux-gnu"],
         executable_suffix: "",
     },
+    TargetRow {
+        target: Target::X86_64_WINDOWS,
+        name: "x86_64-windows",
+        triples: &["x86_64-pc-windows-msvc", "x86_64-pc-windows-gnu", "x86_64-w64-mingw32"],
+        executable_suffix: ".exe",
+    },
+    TargetRow {
+        target: Target::AARCH64_WINDOWS,
+        name: "aarch64-windows",
+        triples: &["aarch64-pc-windows-msvc", "aarch64-pc-windows-gnullvm", "aarch64-w64-mingw32"],
+        executable_suffix: ".exe",
+    },
+    TargetRow {
+        target: Target::X86_64_UEFI,
+        name: "x86_64-uefi",
+        triples: &["x86_64-unknown-uefi"],
+        executable_suffix: ".efi",
+    },
+    TargetRow {
+        target: Target::AARCH64_UEFI,
+        name: "aarch64-uefi",
+        triples: &["aarch64-unknown-uefi"],
+        executable_suffix: ".efi",
+    },
 ];
 
 impl Target {
@@ -112,6 +142,15 @@ impl Target {
     pub const X86_64_LINUX: Self = Self::new(Architecture::X86_64, OperatingSystem::Linux);
     /// Linux on arm64.
     pub const AARCH64_LINUX: Self = Self::new(Architecture::Aarch64, OperatingSystem::Linux);
+
+    /// Windows on x86-64.
+    pub const X86_64_WINDOWS: Self = Self::new(Architecture::X86_64, OperatingSystem::Windows);
+    /// Windows on arm64.
+    pub const AARCH64_WINDOWS: Self = Self::new(Architecture::Aarch64, OperatingSystem::Windows);
+    /// UEFI firmware on x86-64.
+    pub const X86_64_UEFI: Self = Self::new(Architecture::X86_64, OperatingSystem::Uefi);
+    /// UEFI firmware on arm64.
+    pub const AARCH64_UEFI: Self = Self::new(Architecture::Aarch64, OperatingSystem::Uefi);
 
     const fn new(architecture: Architecture, operating_system: OperatingSystem) -> Self {
         Self { architecture, operating_system }

@@ -5,9 +5,10 @@
 //! branch's relocation on an `add` is an error, not a broken program.
 
 use super::Operand::{Address, ImageRelative, Page, PageOffset, Relative, Subtract};
-use super::Via::{Direct, Slot, Stub};
+use super::Via::{Direct, Slot, ThroughStub};
 use super::{
-    Arch, Operand, RelocationRow, Via, WrongInstruction, number, relocation_kinds, signed, unsigned,
+    Arch, Operand, RelocationRow, Stub, StubRelocation, Via, WrongInstruction, number,
+    relocation_kinds, signed, unsigned,
 };
 use crate::target::Architecture;
 
@@ -16,6 +17,17 @@ pub(super) static ARCH: Arch = Arch {
     relocations: RELOCATIONS,
     pointer: ABS64,
     code_padding: 0, // udf #0
+    stub: Stub {
+        code: &[
+            0x10, 0x00, 0x00, 0x90, // adrp x16, page of the slot
+            0x10, 0x02, 0x40, 0xf9, // ldr x16, [x16, offset of the slot in it]
+            0x00, 0x02, 0x1f, 0xd6, // br x16
+        ],
+        relocations: &[
+            StubRelocation { offset: 0, kind: GOTPAGE21, addend: 0 },
+            StubRelocation { offset: 4, kind: GOTPAGEOFF12, addend: 0 },
+        ],
+    },
 };
 
 relocation_kinds! {
@@ -30,9 +42,9 @@ relocation_kinds! {
     /// `rel32`: distance from the field, 4 bytes (`R_AARCH64_PREL32`).
     REL32 = number("rel32", Relative, Direct, 4, signed(32));
     /// `call26`: `bl` to the function, or to a stub where it is imported (`R_AARCH64_CALL26`).
-    CALL26 = immediate("call26", Relative, Stub, &BL);
+    CALL26 = immediate("call26", Relative, ThroughStub, &BL);
     /// `jump26`: `b` to the function, or to a stub where it is imported (`R_AARCH64_JUMP26`).
-    JUMP26 = immediate("jump26", Relative, Stub, &B);
+    JUMP26 = immediate("jump26", Relative, ThroughStub, &B);
     /// `branch19`: `b.cond`, `cbz`, `cbnz` (`R_AARCH64_CONDBR19`).
     BRANCH19 = immediate("branch19", Relative, Direct, &BRANCH_19);
     /// `branch14`: `tbz`, `tbnz` (`R_AARCH64_TSTBR14`).

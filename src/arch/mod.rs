@@ -21,6 +21,27 @@ pub struct Arch {
     relocations: &'static [RelocationRow],
     pointer: RelocationKind,
     code_padding: u8,
+    stub: Stub,
+}
+
+/// Code that jumps to an import through the slot that holds its address.
+#[derive(Debug)]
+pub struct Stub {
+    /// The instructions; they change no register that carries arguments.
+    pub code: &'static [u8],
+    /// Which of their bytes depend on the slot.
+    pub relocations: &'static [StubRelocation],
+}
+
+/// A relocation in a stub, against the import that it jumps to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StubRelocation {
+    /// Where its field starts, in bytes from the start of the stub.
+    pub offset: u64,
+    /// How its bytes depend on the import's slot.
+    pub kind: RelocationKind,
+    /// What is added to the slot's address.
+    pub addend: i64,
 }
 
 /// The tables of `architecture`.
@@ -49,6 +70,12 @@ impl Arch {
     #[must_use]
     pub fn pointer(&self) -> RelocationKind {
         self.pointer
+    }
+
+    /// The code that jumps to an import.
+    #[must_use]
+    pub fn stub(&self) -> &Stub {
+        &self.stub
     }
 
     /// What lies between pieces of code: whoever runs into it must not go on.
@@ -89,7 +116,7 @@ pub enum Via {
     /// The symbol itself.
     Direct,
     /// The symbol itself, or a stub that jumps to it where it is imported.
-    Stub,
+    ThroughStub,
     /// The symbol's slot in the global offset table, made when one relocation asks for it.
     Slot,
 }

@@ -5,8 +5,8 @@
 //! the difference, −4 for a 32-bit field that ends its instruction.
 
 use super::Operand::{Address, ImageRelative, Relative, Subtract};
-use super::Via::{Direct, Slot, Stub};
-use super::{Arch, number, relocation_kinds, signed, unsigned};
+use super::Via::{Direct, Slot, ThroughStub};
+use super::{Arch, Stub, StubRelocation, number, relocation_kinds, signed, unsigned};
 use crate::target::Architecture;
 
 pub(super) static ARCH: Arch = Arch {
@@ -14,6 +14,10 @@ pub(super) static ARCH: Arch = Arch {
     relocations: RELOCATIONS,
     pointer: ABS64,
     code_padding: 0xcc, // int3
+    stub: Stub {
+        code: &[0xff, 0x25, 0, 0, 0, 0, 0xcc, 0xcc], // jmp [rip + slot]; int3; int3
+        relocations: &[StubRelocation { offset: 2, kind: GOT32, addend: -4 }],
+    },
 };
 
 relocation_kinds! {
@@ -33,7 +37,7 @@ relocation_kinds! {
     REL8 = number("rel8", Relative, Direct, 1, signed(8));
     /// `call32`: distance from the field to the function, or to a stub where it is imported
     /// (`R_X86_64_PLT32`).
-    CALL32 = number("call32", Relative, Stub, 4, signed(32));
+    CALL32 = number("call32", Relative, ThroughStub, 4, signed(32));
     /// `got32`: distance from the field to the slot that holds the symbol's address
     /// (`R_X86_64_GOTPCREL`).
     GOT32 = number("got32", Relative, Slot, 4, signed(32));

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::plan::{Permissions, Role, SegmentRow};
-use crate::program::{Binding, Position, SectionId, SymbolId, SymbolType};
+use crate::program::{Binding, ImportId, Program, SectionId, SymbolId, SymbolType};
 use crate::target::Target;
 use crate::units::{Address, Align, FileOffset, Size};
 
@@ -60,6 +60,19 @@ pub struct LoadRelocation {
     pub symbol: SymbolId,
     /// What is added to that address.
     pub addend: i64,
+    /// The import that the symbol is, if it is one.
+    pub import: Option<ImportId>,
+}
+
+/// An import that something refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeptImport {
+    /// Which import.
+    pub import: ImportId,
+    /// The symbol that stands for it.
+    pub symbol: SymbolId,
+    /// The section and offset of its slot; `None` where only pointers in data refer to it.
+    pub slot: Option<(SectionId, u64)>,
 }
 
 /// A symbol for the file's symbol table.
@@ -82,10 +95,8 @@ pub struct NamedSymbol<'p> {
 /// The program in output sections: order and sizes are final, addresses are not known yet.
 #[derive(Debug)]
 pub struct Gathered<'p> {
-    /// What it is linked for.
-    pub target: Target,
-    /// Whether the loader may place it.
-    pub position: Position,
+    /// The program.
+    pub program: &'p Program<'p>,
     /// Where it starts.
     pub entry: SymbolId,
     /// The segments with something in them; output sections made of tables are listed with size 0 until
@@ -93,8 +104,11 @@ pub struct Gathered<'p> {
     pub segments: Vec<GatheredSegment>,
     /// What goes into the symbol table, in the program's order.
     pub symbols: Vec<NamedSymbol<'p>>,
-    /// The words to be written at load time.
-    pub load_relocations: &'p [LoadRelocation],
+    /// The words to be written at load time, ascending in memory.
+    pub load_relocations: Vec<LoadRelocation>,
+    /// The imports that are kept, each with its symbol and its slot if it has one: by library, then in
+    /// the program's order.
+    pub imports: Vec<KeptImport>,
     pub(crate) outputs: Vec<usize>,
 }
 
@@ -196,6 +210,14 @@ pub struct Segment {
     pub align: Align,
     /// Its output sections, in order.
     pub sections: Vec<LaidOutSection>,
+}
+
+/// A layout in which the late tables are still missing.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) layout: Layout,
+    /// The end of what is placed, in memory.
+    pub(crate) end: Address,
 }
 
 /// Where everything lies, in memory and in the file: every number is final.

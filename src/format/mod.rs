@@ -5,21 +5,21 @@
 //! (the bytes of those tables) and `seal` (what depends on all other bytes). The passes drive them
 //! through [`Format`] and know none by name.
 
-pub mod elf;
+pub(crate) mod elf;
 pub mod layout;
 pub(crate) mod output;
+pub(crate) mod pe;
 pub mod plan;
 
 use std::io;
 
 use crate::error::Result;
-use crate::program::{Position, Program};
-use crate::target::Target;
+use crate::program::Program;
 use crate::units::{Align, Size};
 
-use layout::{Gathered, Layout};
+use layout::{Body, Gathered, Layout};
 use output::Output;
-use plan::{Rules, SegmentRow, TableId};
+use plan::{Loader, Rules, SegmentRow, TableId};
 
 /// What is asked of a link beside the program itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub(crate) struct Shape {
 pub(crate) struct Linked<'l, F: Format> {
     pub(crate) gathered: &'l Gathered<'l>,
     pub(crate) tables: &'l F::Tables,
+    pub(crate) late: &'l F::LateTables,
     pub(crate) layout: &'l Layout,
 }
 
@@ -48,23 +49,48 @@ pub(crate) trait Format {
     /// The tables whose sizes are known before addresses are.
     type Tables;
 
-    /// Whether nobody but the program itself applies the relocations that are left for load time.
-    fn relocates_itself(program: &Program<'_>) -> bool;
+    /// The tables whose sizes depend on the addresses of everything before them.
+    type LateTables;
+
+    /// Looks at what the program asks of its system.
+    ///
+    /// # Errors
+    /// A wish that the target cannot honour.
+    fn check(program: &Program<'_>) -> Result<()>;
+
+    /// What the system does when it loads the program.
+    fn loader(program: &Program<'_>) -> Loader;
 
     /// The segments, in order.
-    fn plan(position: Position) -> &'static [SegmentRow];
+    fn plan(program: &Program<'_>) -> &'static [SegmentRow];
 
     /// The numbers of the layout.
-    fn rules(target: Target, position: Position) -> Rules;
+    fn rules(program: &Program<'_>) -> Rules;
 
     /// The table of relocations that are left for load time, where the format has one in memory.
     const LOAD_RELOCATIONS: Option<TableId>;
 
-    /// Sizes every table.
+    /// Sizes every table whose size does not depend on addresses.
     fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables>;
 
-    /// How large the table is; `None` where this program does not have it.
+    /// How large such a table is; `None` where this program does not have it.
     fn shape(tables: &Self::Tables, table: TableId) -> Option<Shape>;
+
+    /// Sizes the others, everything before them being placed.
+    fn size_late_tables(
+        gathered: &Gathered<'_>,
+        tables: &Self::Tables,
+        body: &Body,
+    ) -> Result<Self::LateTables>;
+
+    /// How large such a table is; `None` where this program does not have it.
+    fn late_shape(tables: &Self::LateTables, table: TableId) -> Option<Shape>;
+
+    /// What the file holds where the loader will write: the `index`-th load relocation. `address` is
+    /// what it would be without a slide, 0 for an import.
+    fn load_value(linked: &Linked<'_, Self>, index: usize, address: u64) -> u64
+    where
+        Self: Sized;
 
     /// The bytes of a table, as many as its shape says.
     fn write_table(linked: &Linked<'_, Self>, table: TableId) -> Vec<u8>

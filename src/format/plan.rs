@@ -45,6 +45,10 @@ pub enum Role {
     Kind(SectionKind),
     /// The global offset table that the link made.
     Slots,
+    /// Slots of imports, where a loader wants them apart from others.
+    ImportSlots,
+    /// The stubs that jump to imports.
+    Stubs,
     /// A table of the format's own.
     Table(TableId),
 }
@@ -69,6 +73,8 @@ pub struct SegmentRow {
     pub mapped: bool,
     /// Whether it turns read-only once the program is relocated: nothing else may share its pages.
     pub relro: bool,
+    /// Whether the sizes of its tables depend on the addresses of everything before it.
+    pub late: bool,
     /// Its output sections, in order; those without bytes in the file last.
     pub sections: &'static [SectionRow],
 }
@@ -79,6 +85,29 @@ pub enum Placement {
     /// A segment's file offset equals its address modulo the page size, so segments follow each other in
     /// the file without padding.
     Congruent,
+    /// A segment starts on the first page behind the one before it, and its bytes at a multiple of this
+    /// in the file, which is filled up with zeros.
+    Padded(Align),
+}
+
+/// Where slots of imports lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImportSlots {
+    /// Among the other slots.
+    AmongOthers,
+    /// In a table of their own, by library, each library's followed by a zero.
+    ByLibrary,
+}
+
+/// What the system does when it loads a program, as far as it decides what the link has to add.
+#[derive(Clone, Copy, Debug)]
+pub struct Loader {
+    /// Whether it applies the relocations that are left for load time; if not, the program must.
+    pub relocates: bool,
+    /// Whether it can write an import's address into any pointer, or into slots only.
+    pub import_pointers: bool,
+    /// Where slots of imports lie.
+    pub import_slots: ImportSlots,
 }
 
 /// The numbers of a layout.
@@ -92,4 +121,6 @@ pub struct Rules {
     pub placement: Placement,
     /// How many bytes the image may span in memory.
     pub memory_limit: Size,
+    /// The greatest alignment that still holds after loading; the loader keeps no greater one.
+    pub greatest_align: Align,
 }

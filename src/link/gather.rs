@@ -2,8 +2,13 @@
 //!
 //! Takes every section with its role; gives order and sizes. From here on the order in memory is final.
 
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::format::layout::{Gathered, GatheredSegment, NamedSymbol, OutputSection, Piece};
+use crate::format::layout::{
+    Gathered, GatheredSegment, LoadRelocation, NamedSymbol, OutputSection, Piece,
+};
 use crate::format::plan::{Role, SectionRow, SegmentRow};
 use crate::link::synthesize::Synthesized;
 use crate::program::{Contents, Definition, SectionId, SectionKind, Symbol, SymbolId, SymbolType};
@@ -62,17 +67,32 @@ pub(crate) fn gather<'p>(
                 .filter_map(|(output, kept)| kept.then_some(output))
                 .collect(),
         })
-        .collect();
+        .collect::<Vec<_>>();
 
     errors.into_result(Gathered {
-        target: program.target,
-        position: program.position,
+        program,
         entry: synthesized.entry,
+        load_relocations: ascending(&synthesized.load_relocations, &segments),
         segments,
         symbols: named_symbols(synthesized),
-        load_relocations: &synthesized.load_relocations,
+        imports: synthesized.kept_imports(),
         outputs: output_of.into_iter().map(|index| new_index[index]).collect(),
     })
+}
+
+/// Load relocations in the order in which they lie in memory: loaders want theirs by page, and people
+/// find them sooner.
+fn ascending(
+    load_relocations: &[LoadRelocation],
+    segments: &[GatheredSegment],
+) -> Vec<LoadRelocation> {
+    let sections = segments.iter().flat_map(|segment| &segment.sections);
+    let pieces = sections.flat_map(|section| &section.pieces);
+    let rank: IndexMap<_, _, FxBuildHasher> =
+        pieces.enumerate().map(|(rank, piece)| (piece.section, rank)).collect();
+    let mut ascending = load_relocations.to_vec();
+    ascending.sort_by_key(|relocation| (rank[&relocation.section], relocation.offset));
+    ascending
 }
 
 fn empty(row: &SectionRow) -> OutputSection {
@@ -126,7 +146,10 @@ fn named_symbols<'p>(synthesized: &'p Synthesized<'p>) -> Vec<NamedSymbol<'p>> {
     let resolved = synthesized.resolved;
     let own = resolved.program.symbols_with_ids().filter(|(id, symbol)| {
         resolved.winners[id.index()] == *id
-            && !matches!(symbol.definition, Definition::Undefined | Definition::Landmark(_))
+            && !matches!(
+                symbol.definition,
+                Definition::Undefined | Definition::Landmark(_) | Definition::Import(_)
+            )
     });
     own.map(|(id, symbol)| {
         let section = match synthesized.definition(id) {

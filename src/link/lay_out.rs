@@ -3,11 +3,11 @@
 //! Takes output sections and the sizes of the format's tables; gives the layout. From here on every
 //! number is final.
 
-use crate::error::{Error, ErrorKind, Place, Result};
+use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::layout::{
-    Gap, Gathered, GatheredSegment, LaidOutSection, Layout, Reason, Segment,
+    Body, Gap, Gathered, GatheredSegment, LaidOutSection, Layout, OutputSection, Reason, Segment,
 };
-use crate::format::plan::{Placement, Role, Rules};
+use crate::format::plan::{Placement, Role, Rules, TableId};
 use crate::format::{Format, Shape};
 use crate::link::synthesize::Synthesized;
 use crate::program::{Definition, Landmark, SectionId, SymbolId};
@@ -27,23 +27,20 @@ struct Overflow {
     end: u128,
 }
 
-/// Lays a program out.
+/// Places everything but the late tables.
 ///
 /// # Errors
-/// An image that spans more memory than the target has for it.
-pub(crate) fn lay_out<F: Format>(
+/// An image that spans more memory than the target has for it; an alignment that loading does not keep.
+pub(crate) fn lay_out_body<F: Format>(
     synthesized: &Synthesized<'_>,
     gathered: &Gathered<'_>,
     tables: &F::Tables,
-) -> Result<Layout> {
-    let rules = F::rules(gathered.target, gathered.position);
-    let mut cursor = Cursor { address: rules.image_base, offset: FileOffset(0) };
-    let mut segments = Vec::with_capacity(gathered.segments.len());
-    for segment in &gathered.segments {
-        let laid_out = place_segment::<F>(segment, tables, &rules, &mut cursor)
-            .map_err(|overflow| too_large(&overflow, gathered, &rules))?;
-        segments.extend(laid_out);
-    }
+) -> Result<Body> {
+    let rules = F::rules(gathered.program);
+    check_alignments(gathered, &rules)?;
+    let start = Cursor { address: rules.image_base, offset: FileOffset(0) };
+    let early = gathered.segments.iter().filter(|segment| !segment.row.late);
+    let (segments, end) = place(early, |table| F::shape(tables, table), gathered, &rules, start)?;
 
     let mut section_addresses = vec![Address(0); gathered.outputs.len()];
     for section in segments.iter().flat_map(|segment| &segment.sections) {
@@ -53,12 +50,12 @@ pub(crate) fn lay_out<F: Format>(
     }
 
     let mut layout = Layout {
-        target: gathered.target,
+        target: gathered.program.target,
         image_base: rules.image_base,
         page_size: rules.page_size,
         entry: Address(0),
         segments,
-        file_size: Size(cursor.offset.0),
+        file_size: Size(end.offset.0),
         symbols: Vec::new(),
         section_addresses,
         made_names: synthesized.made_names().collect(),
@@ -70,77 +67,127 @@ pub(crate) fn lay_out<F: Format>(
         })
         .collect();
     layout.entry = layout.symbol(gathered.entry);
+    Ok(Body { layout, end: end.address })
+}
+
+/// Places the late tables behind the body.
+///
+/// # Errors
+/// An image that spans more memory than the target has for it.
+pub(crate) fn lay_out_late<F: Format>(
+    gathered: &Gathered<'_>,
+    body: Body,
+    tables: &F::LateTables,
+) -> Result<Layout> {
+    let rules = F::rules(gathered.program);
+    let Body { mut layout, end } = body;
+    let start = Cursor { address: end, offset: FileOffset(layout.file_size.0) };
+    let late = gathered.segments.iter().filter(|segment| segment.row.late);
+    let (segments, end) =
+        place(late, |table| F::late_shape(tables, table), gathered, &rules, start)?;
+    layout.segments.extend(segments);
+    layout.file_size = Size(end.offset.0);
     Ok(layout)
 }
 
+fn check_alignments(gathered: &Gathered<'_>, rules: &Rules) -> Result<()> {
+    let mut errors = Collector::default();
+    let pieces = gathered.sections().flat_map(|section| &section.pieces);
+    for piece in pieces.filter(|piece| piece.align > rules.greatest_align) {
+        errors.push(
+            Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "an alignment of {} does not survive loading on {}: the image may lie at any \
+                     multiple of {}",
+                    piece.align, gathered.program.target, rules.greatest_align
+                ),
+            )
+            .at(Place::Section { section: piece.section, offset: 0 }, "")
+            .value(piece.align.get().into(), 1..=rules.greatest_align.get().into()),
+        );
+    }
+    errors.into_result(())
+}
+
+/// Places segments one behind the other; gives them, and where the next would start.
+fn place<'g>(
+    gathered_segments: impl Iterator<Item = &'g GatheredSegment>,
+    shape: impl Fn(TableId) -> Option<Shape>,
+    gathered: &Gathered<'_>,
+    rules: &Rules,
+    mut cursor: Cursor,
+) -> Result<(Vec<Segment>, Cursor)> {
+    let mut segments = Vec::new();
+    for segment in gathered_segments {
+        let laid_out = place_segment(segment, &shape, rules, &mut cursor)
+            .map_err(|overflow| too_large(&overflow, gathered, rules))?;
+        segments.extend(laid_out);
+    }
+    Ok((segments, cursor))
+}
+
 /// Places a segment at the cursor; `None` for one that has nothing in it.
-fn place_segment<F: Format>(
+fn place_segment(
     gathered: &GatheredSegment,
-    tables: &F::Tables,
+    shape: impl Fn(TableId) -> Option<Shape>,
     rules: &Rules,
     cursor: &mut Cursor,
 ) -> Result<Option<Segment>, Overflow> {
-    let shaped: Vec<(usize, Shape)> = gathered
+    let shaped: Vec<(&OutputSection, Shape)> = gathered
         .sections
         .iter()
-        .enumerate()
-        .filter_map(|(index, section)| {
+        .filter_map(|section| {
             let shape = match section.role {
-                Role::Table(table) => F::shape(tables, table)?,
+                Role::Table(table) => shape(table)?,
                 _ => Shape { size: section.size, align: section.align },
             };
-            Some((index, shape))
+            Some((section, shape))
         })
         .collect();
-    let Some((_, first)) = shaped.first() else { return Ok(None) };
+    let Some(&(first_section, first)) = shaped.first() else { return Ok(None) };
+    let past_64_bits = || crossed(first_section, 1 << 64);
 
     let row = gathered.row;
     let greatest = shaped.iter().map(|(_, shape)| shape.align).max().unwrap_or(Align::ONE);
     let align = if row.mapped { greatest.max(rules.page_size) } else { greatest };
-    let crossed = |section: usize, end: u128| {
-        let section = &gathered.sections[section];
-        let largest = section.pieces.iter().max_by_key(|piece| piece.size);
-        Overflow {
-            section: largest.map(|piece| piece.section),
-            name: section.name.to_string(),
-            end,
-        }
-    };
-    let past_64_bits = || crossed(shaped[0].0, 1 << 64);
-
-    let offset = cursor.offset.checked_align_up(first.align.min(align)).ok_or_else(past_64_bits)?;
-    let (start, reason) = if row.mapped {
-        let Placement::Congruent = rules.placement;
-        let start = congruent(cursor.address, offset, rules.page_size, align);
-        (start.ok_or_else(past_64_bits)?, Reason::Page(rules.page_size))
+    let (start, offset, reason) = if row.mapped {
+        let place = match rules.placement {
+            Placement::Congruent => {
+                cursor.offset.checked_align_up(first.align.min(align)).and_then(|offset| {
+                    Some((congruent(cursor.address, offset, rules.page_size, align)?, offset))
+                })
+            }
+            Placement::Padded(file_align) => {
+                let address = cursor.address.checked_align_up(rules.page_size);
+                address.zip(cursor.offset.checked_align_up(file_align))
+            }
+        };
+        let (start, offset) = place.ok_or_else(past_64_bits)?;
+        (start, offset, Reason::Page(rules.page_size))
     } else {
-        (Address(0), Reason::Alignment(first.align))
+        let offset = cursor.offset.checked_align_up(first.align).ok_or_else(past_64_bits)?;
+        (Address(0), offset, Reason::Alignment(first.align))
     };
 
+    // What is not mapped has file offsets only, and is counted as if it lay at address 0.
     let limit = u128::from(rules.image_base.0) + u128::from(rules.memory_limit.0);
     let mut end = start;
     let mut file_end = offset;
     let mut sections = Vec::with_capacity(shaped.len());
-    for (position, &(index, shape)) in shaped.iter().enumerate() {
-        let section = &gathered.sections[index];
+    for (section, shape) in shaped {
         let in_memory = u128::from(end.0).next_multiple_of(shape.align.get().into());
         let memory_end = in_memory + u128::from(shape.size.0);
-        // Unmapped tables have file offsets only; they are counted as if they lay at address 0.
         if memory_end > limit {
-            return Err(crossed(index, memory_end));
+            return Err(crossed(section, memory_end));
         }
         let address = Address(to_u64(in_memory));
-        let gap = if position == 0 {
-            let before = if row.mapped { cursor.address.0 } else { cursor.offset.0 };
-            let here = if row.mapped { address.0 } else { offset.0 };
-            Gap {
-                size: Size(here - before),
-                reason: if here > before { reason } else { Reason::None },
-            }
+        let gap = if !sections.is_empty() {
+            gap(address.0 - end.0, Reason::Alignment(shape.align))
+        } else if row.mapped {
+            gap(address.0 - cursor.address.0, reason)
         } else {
-            let size = Size(address.0 - end.0);
-            let aligned = Reason::Alignment(shape.align);
-            Gap { size, reason: if size == Size::ZERO { Reason::None } else { aligned } }
+            gap(offset.0 - cursor.offset.0, reason)
         };
         let zeros = matches!(section.role, Role::Kind(kind) if kind.is_zeros());
         let section_offset =
@@ -166,6 +213,9 @@ fn place_segment<F: Format>(
     if row.relro {
         end = end.checked_align_up(rules.page_size).ok_or_else(past_64_bits)?;
     }
+    if let (true, Placement::Padded(file_align)) = (row.mapped, rules.placement) {
+        file_end = file_end.checked_align_up(file_align).ok_or_else(past_64_bits)?;
+    }
     if row.mapped {
         cursor.address = end;
     }
@@ -182,6 +232,16 @@ fn place_segment<F: Format>(
         align,
         sections,
     }))
+}
+
+/// That a section, with its largest piece, ends where there is no memory left.
+fn crossed(section: &OutputSection, end: u128) -> Overflow {
+    let largest = section.pieces.iter().max_by_key(|piece| piece.size);
+    Overflow { section: largest.map(|piece| piece.section), name: section.name.to_string(), end }
+}
+
+fn gap(size: u64, reason: Reason) -> Gap {
+    Gap { size: Size(size), reason: if size == 0 { Reason::None } else { reason } }
 }
 
 /// The first address on a page behind `end` that equals `offset` modulo `align`, so that the loader can
@@ -206,6 +266,8 @@ fn symbol_address<F: Format>(layout: &Layout, definition: Definition) -> Address
         }
         Definition::Absolute(number) => Address(number),
         Definition::Landmark(landmark) => landmark_address::<F>(layout, landmark),
+        // Only its slot and its stub have an address; synthesize lets nothing ask for its own.
+        Definition::Import(_) => Address(0),
         Definition::Undefined | Definition::Common { .. } => {
             unreachable!("resolve and synthesize leave neither")
         }
@@ -241,7 +303,7 @@ fn too_large(overflow: &Overflow, gathered: &Gathered<'_>, rules: &Rules) -> Err
         ErrorKind::TooLarge,
         format!(
             "with `{}` the program spans {span:#x} bytes of memory; {} has {limit:#x} for it",
-            overflow.name, gathered.target
+            overflow.name, gathered.program.target
         ),
     )
     .value(span, 0..=limit.into());

@@ -8,7 +8,7 @@ mod resolve;
 mod synthesize;
 
 pub(crate) use gather::gather;
-pub(crate) use lay_out::lay_out;
+pub(crate) use lay_out::{lay_out_body, lay_out_late};
 pub(crate) use relocate::write;
 pub(crate) use resolve::resolve;
 pub(crate) use synthesize::synthesize;

@@ -4,10 +4,14 @@
 //! what their fields can hold; whatever does not fit is told for all of them.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
 
 use crate::arch::{self, Operand, Via};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::format::layout::{LaidOutSection, Layout, Piece};
+use crate::format::layout::{LaidOutSection, LoadRelocation, Piece};
 use crate::format::output::{Output, cannot_write};
 use crate::format::plan::Role;
 use crate::format::{Format, Linked};
@@ -30,7 +34,8 @@ pub(crate) fn write<F: Format>(
     let mut errors = Collector::default();
     let mut writer = Writer {
         synthesized,
-        layout: linked.layout,
+        linked,
+        load_relocations: by_section(&linked.gathered.load_relocations),
         code_padding: arch::of(linked.layout.target.architecture).code_padding(),
         errors: &mut errors,
         output,
@@ -49,18 +54,35 @@ pub(crate) fn write<F: Format>(
             _ => writer.write_pieces(section)?,
         }
     }
+    writer.pad_to(FileOffset(linked.layout.file_size.0), 0)?;
     errors.into_result(())
 }
 
-struct Writer<'w, 'o> {
+/// For each section its load relocations: where they stand among all of them.
+type BySection = IndexMap<SectionId, Range<usize>, FxBuildHasher>;
+
+fn by_section(load_relocations: &[LoadRelocation]) -> BySection {
+    let mut start = 0;
+    load_relocations
+        .chunk_by(|first, second| first.section == second.section)
+        .map(|chunk| {
+            let range = start..start + chunk.len();
+            start = range.end;
+            (chunk[0].section, range)
+        })
+        .collect()
+}
+
+struct Writer<'w, 'o, F: Format> {
     synthesized: &'w Synthesized<'w>,
-    layout: &'w Layout,
+    linked: &'w Linked<'w, F>,
+    load_relocations: BySection,
     code_padding: u8,
     errors: &'o mut Collector,
     output: &'o mut Output,
 }
 
-impl Writer<'_, '_> {
+impl<F: Format> Writer<'_, '_, F> {
     fn pad_to(&mut self, offset: FileOffset, fill: u8) -> Result<()> {
         self.output.pad_to(offset, fill).map_err(|error| cannot_write(&error).into())
     }
@@ -70,7 +92,7 @@ impl Writer<'_, '_> {
     }
 
     fn write_pieces(&mut self, section: &LaidOutSection) -> Result<()> {
-        let is_code = section.role == Role::Kind(SectionKind::Code);
+        let is_code = matches!(section.role, Role::Kind(SectionKind::Code) | Role::Stubs);
         let fill = if is_code { self.code_padding } else { 0 };
         for piece in &section.pieces {
             self.pad_to(FileOffset(section.offset.0 + piece.offset.0), fill)?;
@@ -161,8 +183,21 @@ impl Writer<'_, '_> {
             let what = format!("the value {} is no multiple of {granule}", hex(value));
             return Err(error(ErrorKind::Misaligned, what).value(value, interval));
         }
-        kind.insert(field, value);
+        kind.insert(field, self.value_in_file(id, relocation, value));
         Ok(())
+    }
+
+    /// What the file holds: the value, unless the loader will write there and wants something else.
+    fn value_in_file(&self, id: SectionId, relocation: &Relocation, value: i128) -> i128 {
+        let Some(range) = self.load_relocations.get(&id) else { return value };
+        let of_section = &self.linked.gathered.load_relocations[range.clone()];
+        match of_section.binary_search_by_key(&relocation.offset, |load| load.offset) {
+            Ok(index) => {
+                let address = u64::try_from(value).unwrap_or(0);
+                F::load_value(self.linked, range.start + index, address).into()
+            }
+            Err(_) => value,
+        }
     }
 
     /// What the field is to hold. S + A and P are below 2^65, so 128 bits hold every sum.
@@ -174,27 +209,31 @@ impl Writer<'_, '_> {
     ) -> i128 {
         let target = |relocation: &Relocation| {
             let symbol = match relocation.kind.via() {
-                Via::Direct | Via::Stub => self.layout.symbol(relocation.symbol),
-                Via::Slot => self.slot(relocation),
+                Via::Direct => self.linked.layout.symbol(relocation.symbol),
+                Via::ThroughStub => match self.synthesized.stub(relocation.symbol) {
+                    Some(stub) => self.place(stub),
+                    None => self.linked.layout.symbol(relocation.symbol),
+                },
+                Via::Slot => self.place(
+                    self.synthesized.slot(relocation.symbol).expect("each that is wanted was made"),
+                ),
             };
             i128::from(symbol.0) + i128::from(relocation.addend)
         };
         let target_address = target(relocation);
-        let place = i128::from(self.layout.section_address(id).0 + relocation.offset);
+        let place = i128::from(self.linked.layout.section_address(id).0 + relocation.offset);
         match relocation.kind.operand() {
             Operand::Address => target_address - subtrahend.map_or(0, target),
             Operand::Relative => target_address - place,
             Operand::Page => (target_address & !(PAGE - 1)) - (place & !(PAGE - 1)),
             Operand::PageOffset => target_address & (PAGE - 1),
-            Operand::ImageRelative => target_address - i128::from(self.layout.image_base.0),
+            Operand::ImageRelative => target_address - i128::from(self.linked.layout.image_base.0),
             Operand::Subtract => unreachable!("synthesize refuses a subtraction on its own"),
         }
     }
 
-    fn slot(&self, relocation: &Relocation) -> Address {
-        let (section, offset) =
-            self.synthesized.slot(relocation.symbol).expect("synthesize made a slot for each");
-        Address(self.layout.section_address(section).0 + offset)
+    fn place(&self, (section, offset): (SectionId, u64)) -> Address {
+        Address(self.linked.layout.section_address(section).0 + offset)
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the program needs and did not bring: slots of the global offset table, start-up code, room for
-//! common symbols; and which words are left for load time.
+//! What the program needs and did not bring: slots of the global offset table, stubs that jump to imports,
+//! start-up code, room for common symbols; and which words are left for load time.
 //!
 //! Takes resolved names; gives sections and symbols of the link's own beside the program's. From here on
 //! no section is added, none changes its kind, and every load relocation is known.
@@ -12,17 +12,14 @@ use rustc_hash::FxBuildHasher;
 use crate::arch::start_up::{self, StartUpSymbol};
 use crate::arch::{Operand, Via};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::format::layout::LoadRelocation;
-use crate::format::plan::Role;
+use crate::format::layout::{KeptImport, LoadRelocation};
+use crate::format::plan::{ImportSlots, Loader, Role};
 use crate::link::resolve::Resolved;
 use crate::program::{
-    Contents, Definition, Position, Program, Relocation, Section, SectionId, SectionKind, Symbol,
-    SymbolId,
+    Contents, Definition, ImportId, LibraryId, Position, Program, Relocation, Section, SectionId,
+    SectionKind, Symbol, SymbolId,
 };
 use crate::units::Align;
-
-/// Bytes of one slot of the global offset table: a pointer.
-pub(crate) const SLOT: u64 = 8;
 
 /// The program, and what the link adds to it.
 #[derive(Debug)]
@@ -37,8 +34,12 @@ pub(crate) struct Synthesized<'p> {
     /// Where common symbols lie.
     commons: IndexMap<SymbolId, SectionId, FxBuildHasher>,
     /// The slots of the global offset table, by the symbol whose address they hold.
-    slots: IndexMap<SymbolId, u64, FxBuildHasher>,
-    slots_section: Option<SectionId>,
+    slots: IndexMap<SymbolId, (SectionId, u64), FxBuildHasher>,
+    /// The stubs, by the import that they jump to.
+    stubs: IndexMap<SymbolId, (SectionId, u64), FxBuildHasher>,
+    /// The imports that something refers to.
+    imports: IndexMap<SymbolId, ImportId, FxBuildHasher>,
+    /// The words to be written at load time, in the order in which they were found.
     pub(crate) load_relocations: Vec<LoadRelocation>,
     /// Where the loader jumps to.
     pub(crate) entry: SymbolId,
@@ -108,8 +109,35 @@ impl<'p> Synthesized<'p> {
 
     /// The section and offset of the slot that holds the address of `symbol`.
     pub(crate) fn slot(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
-        let winner = self.winner(symbol);
-        Some((self.slots_section?, *self.slots.get(&winner)?))
+        self.slots.get(&self.winner(symbol)).copied()
+    }
+
+    /// The section and offset of the stub that jumps to `symbol`, if it is an import that is called.
+    pub(crate) fn stub(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
+        self.stubs.get(&self.winner(symbol)).copied()
+    }
+
+    /// The imports that are kept: by library, then in the program's order.
+    pub(crate) fn kept_imports(&self) -> Vec<KeptImport> {
+        let mut kept: Vec<_> = self
+            .imports
+            .iter()
+            .map(|(&symbol, &import)| KeptImport { import, symbol, slot: self.slot(symbol) })
+            .collect();
+        kept.sort_by_key(|kept| (self.library(kept.import), kept.import));
+        kept
+    }
+
+    fn library(&self, import: ImportId) -> LibraryId {
+        self.program().imports()[import.index()].library
+    }
+
+    /// The import that a symbol is, if it is one.
+    fn import(&self, symbol: SymbolId) -> Option<ImportId> {
+        match self.definition(symbol) {
+            Definition::Import(import) => Some(import),
+            _ => None,
+        }
     }
 
     fn winner(&self, id: SymbolId) -> SymbolId {
@@ -136,10 +164,11 @@ impl<'p> Synthesized<'p> {
 /// # Errors
 /// Every relocation is looked at: a kind of another architecture, one outside its section or in a section
 /// without bytes, an address that would have to be written into code or into fewer than 8 bytes at load
-/// time, a subtraction without its addition. Values are not known yet, so ranges are checked later.
+/// time, a subtraction without its addition, an import where its address cannot come. Values are not
+/// known yet, so ranges are checked later.
 pub(crate) fn synthesize<'p>(
     resolved: &'p Resolved<'p>,
-    relocates_itself: bool,
+    loader: Loader,
 ) -> Result<Synthesized<'p>> {
     let mut errors = Collector::default();
     let mut synthesized = Synthesized {
@@ -149,18 +178,27 @@ pub(crate) fn synthesize<'p>(
         promoted: IndexSet::default(),
         commons: IndexMap::default(),
         slots: IndexMap::default(),
-        slots_section: None,
+        stubs: IndexMap::default(),
+        imports: IndexMap::default(),
         load_relocations: Vec::new(),
         entry: resolved.entry,
     };
 
     make_room_for_commons(&mut synthesized);
-    scan_relocations(&mut synthesized, &mut errors);
-    make_slots(&mut synthesized);
-    if relocates_itself && !synthesized.load_relocations.is_empty() {
+    let wanted = scan_relocations(&mut synthesized, loader, &mut errors);
+    make_stubs(&mut synthesized, &wanted);
+    make_slots(&mut synthesized, loader, &wanted);
+    if !loader.relocates && !synthesized.load_relocations.is_empty() {
         add_self_relocation(&mut synthesized, &mut errors);
     }
     errors.into_result(synthesized)
+}
+
+/// What relocations ask for beside the symbol itself.
+#[derive(Default)]
+struct Wanted {
+    slots: IndexSet<SymbolId, FxBuildHasher>,
+    stubs: IndexSet<SymbolId, FxBuildHasher>,
 }
 
 fn make_room_for_commons(synthesized: &mut Synthesized<'_>) {
@@ -176,48 +214,87 @@ fn make_room_for_commons(synthesized: &mut Synthesized<'_>) {
 }
 
 /// Looks at every relocation once: what it needs, and whether it can be carried out at all.
-fn scan_relocations(synthesized: &mut Synthesized<'_>, errors: &mut Collector) {
+fn scan_relocations(
+    synthesized: &mut Synthesized<'_>,
+    loader: Loader,
+    errors: &mut Collector,
+) -> Wanted {
     let program = synthesized.program();
+    let mut wanted = Wanted::default();
     for (id, section) in program.sections_with_ids() {
         let mut relocations = section.relocations.iter().peekable();
         while let Some(relocation) = relocations.next() {
-            if let Err(error) = check_field(program, id, section, relocation) {
+            let subtrahend = relocations.next_if(|next| is_subtrahend(relocation, next));
+            let scanned = check_field(program, id, section, relocation).and_then(|()| {
+                scan_relocation(synthesized, loader, id, relocation, subtrahend, &mut wanted)
+            });
+            if let Err(error) = scanned {
                 errors.push(error);
-                continue;
-            }
-            if relocation.kind.operand() == Operand::Subtract {
-                errors.push(
-                    Error::new(
-                        ErrorKind::UnsupportedRelocation,
-                        format!(
-                            "`{}` has no address before it at the same offset to be subtracted from",
-                            relocation.kind.name()
-                        ),
-                    )
-                    .at(Place::Section { section: id, offset: relocation.offset }, ""),
-                );
-                continue;
-            }
-            let is_difference =
-                relocations.next_if(|next| is_subtrahend(relocation, next)).is_some();
-
-            if relocation.kind.via() == Via::Slot {
-                let winner = synthesized.winner(relocation.symbol);
-                let offset = SLOT * synthesized.slots.len() as u64;
-                synthesized.slots.entry(winner).or_insert(offset);
-            } else if !is_difference && moves(synthesized, relocation) {
-                match load_relocation(program, id, section, relocation) {
-                    Ok(load_relocation) => {
-                        if section.kind == SectionKind::ReadOnly {
-                            synthesized.promoted.insert(id);
-                        }
-                        synthesized.load_relocations.push(load_relocation);
-                    }
-                    Err(error) => errors.push(error),
-                }
             }
         }
     }
+    wanted
+}
+
+fn scan_relocation(
+    synthesized: &mut Synthesized<'_>,
+    loader: Loader,
+    id: SectionId,
+    relocation: &Relocation,
+    subtrahend: Option<&Relocation>,
+    wanted: &mut Wanted,
+) -> Result<(), Error> {
+    let program = synthesized.program();
+    let section = program.section(id);
+    let kind = relocation.kind;
+    let place = Place::Section { section: id, offset: relocation.offset };
+    let winner = synthesized.winner(relocation.symbol);
+    let import = synthesized.import(winner);
+
+    if kind.operand() == Operand::Subtract {
+        let message = format!(
+            "`{}` has no address before it at the same offset to be subtracted from",
+            kind.name()
+        );
+        return Err(Error::new(ErrorKind::UnsupportedRelocation, message).at(place, ""));
+    }
+    if let Some(import) = import {
+        synthesized.imports.insert(winner, import);
+    }
+    match (kind.via(), import) {
+        (Via::Slot, _) => {
+            wanted.slots.insert(winner);
+            return Ok(());
+        }
+        (Via::ThroughStub, Some(_)) => {
+            wanted.slots.insert(winner);
+            wanted.stubs.insert(winner);
+            return Ok(());
+        }
+        _ => {}
+    }
+
+    let subtracted = subtrahend.and_then(|subtrahend| synthesized.import(subtrahend.symbol));
+    let is_pointer_to_import =
+        import.is_some() && kind.is_pointer() && subtrahend.is_none() && loader.import_pointers;
+    if (import.is_some() || subtracted.is_some()) && !is_pointer_to_import {
+        let name = &program.symbol(relocation.symbol).name;
+        let message = format!(
+            "`{}` cannot reach `{name}`: it is imported, and its address is only known when the program \
+             is loaded",
+            kind.name()
+        );
+        let help = "call it (`call32`, `call26`), or read its address from its slot (`got32`, `gotpage21`)";
+        return Err(Error::new(ErrorKind::UnsupportedRelocation, message).at(place, "").help(help));
+    }
+    if subtrahend.is_none() && (is_pointer_to_import || moves(synthesized, relocation)) {
+        let load_relocation = load_relocation(program, id, section, relocation, import)?;
+        if section.kind == SectionKind::ReadOnly {
+            synthesized.promoted.insert(id);
+        }
+        synthesized.load_relocations.push(load_relocation);
+    }
+    Ok(())
 }
 
 /// Whether `next` makes a difference of the address in `relocation`.
@@ -230,7 +307,7 @@ pub(crate) fn is_subtrahend(relocation: &Relocation, next: &Relocation) -> bool 
 
 /// Whether the bytes of this relocation change with the place that the image is loaded at.
 fn moves(synthesized: &Synthesized<'_>, relocation: &Relocation) -> bool {
-    synthesized.program().position == Position::Independent
+    synthesized.program().wishes.position == Position::Independent
         && relocation.kind.operand() == Operand::Address
         && !matches!(synthesized.definition(relocation.symbol), Definition::Absolute(_))
 }
@@ -290,6 +367,7 @@ fn load_relocation(
     id: SectionId,
     section: &Section<'_>,
     relocation: &Relocation,
+    import: Option<ImportId>,
 ) -> Result<LoadRelocation, Error> {
     let name = &program.symbol(relocation.symbol).name;
     let kind = relocation.kind.name();
@@ -321,34 +399,79 @@ fn load_relocation(
         offset: relocation.offset,
         symbol: relocation.symbol,
         addend: relocation.addend,
+        import,
     })
 }
 
-/// The global offset table: one pointer for every symbol that a relocation wants the slot of.
-fn make_slots(synthesized: &mut Synthesized<'_>) {
-    if synthesized.slots.is_empty() {
+/// For every import that is called a stub that jumps to it.
+fn make_stubs(synthesized: &mut Synthesized<'_>, wanted: &Wanted) {
+    if wanted.stubs.is_empty() {
         return;
     }
-    let size = SLOT * synthesized.slots.len() as u64;
-    let pointer = crate::arch::of(synthesized.program().target.architecture).pointer();
-    let relocations: Vec<_> = synthesized
-        .slots
-        .iter()
-        .map(|(&symbol, &offset)| Relocation { offset, addend: 0, symbol, kind: pointer })
+    let stub = crate::arch::of(synthesized.program().target.architecture).stub();
+    let size = stub.code.len() as u64;
+    let mut section =
+        Section::new("stubs", SectionKind::Code, stub.code.repeat(wanted.stubs.len()));
+    for (offset, &symbol) in (0..).step_by(stub.code.len()).zip(&wanted.stubs) {
+        section.relocations.extend(stub.relocations.iter().map(|relocation| Relocation {
+            offset: offset + relocation.offset,
+            addend: relocation.addend,
+            symbol,
+            kind: relocation.kind,
+        }));
+    }
+    let id = synthesized.add_section(Role::Stubs, section);
+    let offsets = (0..).map(|index| (id, index * size));
+    synthesized.stubs = wanted.stubs.iter().copied().zip(offsets).collect();
+}
+
+/// The global offset table: one pointer for every symbol that a relocation wants the slot of.
+fn make_slots(synthesized: &mut Synthesized<'_>, loader: Loader, wanted: &Wanted) {
+    let (mut imports, others): (Vec<_>, Vec<_>) =
+        wanted.slots.iter().copied().map(Some).partition(|symbol| {
+            loader.import_slots == ImportSlots::ByLibrary
+                && symbol.is_some_and(|symbol| synthesized.import(symbol).is_some())
+        });
+    let library = |symbol: &Option<SymbolId>| {
+        let import = synthesized.import((*symbol)?)?;
+        Some((synthesized.library(import), import))
+    };
+    imports.sort_by_key(library);
+    let library = |symbol: &Option<SymbolId>| library(symbol).map(|(library, _)| library);
+    let by_library: Vec<_> = imports
+        .chunk_by(|first, second| library(first) == library(second))
+        .flat_map(|of_one_library| of_one_library.iter().copied().chain([None]))
         .collect();
-    let zeros =
-        vec![0; usize::try_from(size).expect("each slot comes from a relocation in memory")];
-    let mut section = Section::new("slots", SectionKind::RelRo, zeros);
-    section.relocations.clone_from(&relocations);
-    let id = synthesized.add_section(Role::Slots, section);
-    synthesized.slots_section = Some(id);
+    make_slot_section(synthesized, Role::Slots, &others);
+    make_slot_section(synthesized, Role::ImportSlots, &by_library);
+}
+
+/// One section of slots; where no symbol is named, the slot stays zero.
+fn make_slot_section(synthesized: &mut Synthesized<'_>, role: Role, symbols: &[Option<SymbolId>]) {
+    if symbols.is_empty() {
+        return;
+    }
+    let pointer = crate::arch::of(synthesized.program().target.architecture).pointer();
+    let mut section = Section::new("slots", SectionKind::RelRo, [0u8; 8].repeat(symbols.len()));
+    section.relocations = (0..)
+        .step_by(8)
+        .zip(symbols)
+        .filter_map(|(offset, symbol)| {
+            Some(Relocation { offset, addend: 0, symbol: (*symbol)?, kind: pointer })
+        })
+        .collect();
+    let relocations = section.relocations.clone();
+    let id = synthesized.add_section(role, section);
     for relocation in relocations {
-        if moves(synthesized, &relocation) {
+        synthesized.slots.insert(relocation.symbol, (id, relocation.offset));
+        let import = synthesized.import(relocation.symbol);
+        if import.is_some() || moves(synthesized, &relocation) {
             synthesized.load_relocations.push(LoadRelocation {
                 section: id,
                 offset: relocation.offset,
                 symbol: relocation.symbol,
-                addend: relocation.addend,
+                addend: 0,
+                import,
             });
         }
     }

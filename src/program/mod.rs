@@ -18,13 +18,17 @@
 //! program.entry = Some(start);
 //! ```
 
+mod import;
 mod relocation;
 mod section;
 mod symbol;
+mod wishes;
 
+pub use import::{Import, ImportId, ImportName, Library, LibraryId};
 pub use relocation::{Relocation, RelocationKind};
 pub use section::{Contents, Section, SectionId, SectionKind};
 pub use symbol::{Binding, Definition, Landmark, Symbol, SymbolId, SymbolType};
+pub use wishes::{MemoryWish, Position, Subsystem, Wishes};
 
 use std::borrow::Cow;
 
@@ -32,16 +36,6 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use crate::target::Target;
-
-/// Whether the loader may choose where the program lies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Position {
-    /// Anywhere: addresses in data are relocated when it is loaded.
-    #[default]
-    Independent,
-    /// At the addresses that it was linked for, and nowhere else.
-    Fixed,
-}
 
 /// A whole program, as the linker takes it.
 ///
@@ -51,25 +45,29 @@ pub enum Position {
 pub struct Program<'data> {
     /// What it is linked for.
     pub target: Target,
-    /// Whether the loader may place it.
-    pub position: Position,
+    /// What it asks of its system.
+    pub wishes: Wishes,
     /// Where it starts; an executable without is an error.
     pub entry: Option<SymbolId>,
     sections: Vec<Section<'data>>,
     symbols: Vec<Symbol<'data>>,
+    libraries: Vec<Library<'data>>,
+    imports: Vec<Import<'data>>,
     globals: IndexMap<Cow<'data, str>, SymbolId, FxBuildHasher>,
 }
 
 impl<'data> Program<'data> {
-    /// An empty program for `target`, position-independent.
+    /// An empty program for `target`, without wishes.
     #[must_use]
     pub fn new(target: Target) -> Self {
         Self {
             target,
-            position: Position::default(),
+            wishes: Wishes::default(),
             entry: None,
             sections: Vec::new(),
             symbols: Vec::new(),
+            libraries: Vec::new(),
+            imports: Vec::new(),
             globals: IndexMap::default(),
         }
     }
@@ -108,17 +106,41 @@ impl<'data> Program<'data> {
         offset: u64,
         size: u64,
     ) -> SymbolId {
+        let id = self.define_global(name.into(), Definition::Section { section, offset });
+        self.symbols[id.index()].size = size;
+        id
+    }
+
+    /// The library of this name.
+    pub fn library(&mut self, name: impl Into<Cow<'data, str>>) -> LibraryId {
         let name = name.into();
-        let definition = Definition::Section { section, offset };
+        let known = self.libraries.iter().position(|library| library.name == name);
+        LibraryId::new(known.unwrap_or_else(|| {
+            self.libraries.push(Library { name });
+            self.libraries.len() - 1
+        }))
+    }
+
+    /// Takes `import` from its library; the program calls it by the global `name`.
+    ///
+    /// An import that no relocation refers to is left out of the file, and so is a library from which
+    /// nothing is taken.
+    pub fn import(&mut self, name: impl Into<Cow<'data, str>>, import: Import<'data>) -> SymbolId {
+        let id = ImportId::new(self.imports.len());
+        self.imports.push(import);
+        self.define_global(name.into(), Definition::Import(id))
+    }
+
+    /// Turns the global `name` from a reference into a definition, or adds another definition of it.
+    fn define_global(&mut self, name: Cow<'data, str>, definition: Definition) -> SymbolId {
         if let Some(&id) = self.globals.get(&name)
             && let symbol = &mut self.symbols[id.index()]
             && symbol.definition == Definition::Undefined
         {
             symbol.definition = definition;
-            symbol.size = size;
             return id;
         }
-        self.add_symbol(Symbol { size, ..Symbol::new(name, definition) })
+        self.add_symbol(Symbol::new(name, definition))
     }
 
     /// The symbol that stands for the global `name`, defined or not yet.
@@ -160,6 +182,18 @@ impl<'data> Program<'data> {
     #[must_use]
     pub fn symbols(&self) -> &[Symbol<'data>] {
         &self.symbols
+    }
+
+    /// The libraries, in the order in which they were first named.
+    #[must_use]
+    pub fn libraries(&self) -> &[Library<'data>] {
+        &self.libraries
+    }
+
+    /// What is taken from libraries, in the order in which it was added.
+    #[must_use]
+    pub fn imports(&self) -> &[Import<'data>] {
+        &self.imports
     }
 
     /// Each section with its id.

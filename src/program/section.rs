@@ -40,12 +40,24 @@ pub enum SectionKind {
     Data,
     /// Variables that start as zeros and take no room in the file: readable, writable.
     Bss,
+    /// The table that says how to unwind each function's frame, for systems that want one: sorted by the
+    /// function's address.
+    Unwind,
+    /// The records that such a table points to.
+    UnwindRecords,
 }
 
 impl SectionKind {
     /// Every kind.
-    pub const ALL: &'static [Self] =
-        &[Self::Code, Self::ReadOnly, Self::RelRo, Self::Data, Self::Bss];
+    pub const ALL: &'static [Self] = &[
+        Self::Code,
+        Self::ReadOnly,
+        Self::RelRo,
+        Self::Data,
+        Self::Bss,
+        Self::Unwind,
+        Self::UnwindRecords,
+    ];
 
     /// Whether sections of this kind hold zeros only and take no bytes of the file.
     #[must_use]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::{SectionId, SectionKind};
+use super::{ImportId, SectionId, SectionKind};
 use crate::units::{Align, Size};
 
 /// Names a symbol of a program: its index.
@@ -91,6 +91,8 @@ pub enum Definition {
     Absolute(u64),
     /// A place that the layout decides.
     Landmark(Landmark),
+    /// Something that a library has; its address is known when the program is loaded.
+    Import(ImportId),
 }
 
 /// A name for a place.

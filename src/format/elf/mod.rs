@@ -8,12 +8,11 @@ mod write;
 use std::io;
 
 use crate::error::Result;
-use crate::format::layout::{Gathered, Layout};
+use crate::format::layout::{Body, Gathered, Layout};
 use crate::format::output::Output;
-use crate::format::plan::{Rules, SegmentRow, TableId};
+use crate::format::plan::{Loader, Rules, SegmentRow, TableId};
 use crate::format::{Format, Linked, Options, Shape};
-use crate::program::{Position, Program};
-use crate::target::Target;
+use crate::program::Program;
 
 /// ELF64, little-endian.
 pub(crate) struct Elf;
@@ -21,17 +20,22 @@ pub(crate) struct Elf;
 impl Format for Elf {
     type Tables = tables::Tables;
 
-    // The kernel applies no relocations, and a program without a dynamic linker has nobody else.
-    fn relocates_itself(_: &Program<'_>) -> bool {
-        true
+    type LateTables = ();
+
+    fn check(program: &Program<'_>) -> Result<()> {
+        plan::check(program)
     }
 
-    fn plan(position: Position) -> &'static [SegmentRow] {
-        plan::segments(position)
+    fn loader(_: &Program<'_>) -> Loader {
+        plan::LOADER
     }
 
-    fn rules(target: Target, position: Position) -> Rules {
-        plan::rules(target, position)
+    fn plan(program: &Program<'_>) -> &'static [SegmentRow] {
+        plan::segments(program.wishes.position)
+    }
+
+    fn rules(program: &Program<'_>) -> Rules {
+        plan::rules(program)
     }
 
     const LOAD_RELOCATIONS: Option<TableId> = Some(plan::RELA_DYN);
@@ -42,6 +46,20 @@ impl Format for Elf {
 
     fn shape(tables: &Self::Tables, table: TableId) -> Option<Shape> {
         tables.shape(table)
+    }
+
+    fn size_late_tables(_: &Gathered<'_>, _: &Self::Tables, _: &Body) -> Result<()> {
+        Ok(())
+    }
+
+    fn late_shape((): &(), _: TableId) -> Option<Shape> {
+        None
+    }
+
+    // The kernel and `ld.so` take the value from the relocation (`DT_RELA` has addends); the word itself
+    // is for people who look into the file.
+    fn load_value(_: &Linked<'_, Self>, _: usize, address: u64) -> u64 {
+        address
     }
 
     fn write_table(linked: &Linked<'_, Self>, table: TableId) -> Vec<u8> {

@@ -6,9 +6,12 @@
 //! so that constants cannot be executed. What turns read-only after relocation is a segment of its own,
 //! so that whole pages of it can be protected.
 
-use crate::format::plan::{Permissions, Placement, Role, Rules, SectionRow, SegmentRow, TableId};
-use crate::program::{Position, SectionKind};
-use crate::target::{Architecture, Target};
+use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::format::plan::{
+    ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRow, TableId,
+};
+use crate::program::{LibraryId, Position, Program, SectionKind};
+use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
 
 /// The file header and the program headers behind it.
@@ -39,14 +42,19 @@ const fn mapped(
     permissions: Permissions,
     sections: &'static [SectionRow],
 ) -> SegmentRow {
-    SegmentRow { name, permissions, mapped: true, relro: false, sections }
+    SegmentRow { name, permissions, mapped: true, relro: false, late: false, sections }
 }
 
 const SLOTS: SectionRow = SectionRow { name: ".got", role: Role::Slots };
+const UNWIND: SectionRow = kind(".eh_frame_hdr", SectionKind::Unwind);
+const UNWIND_RECORDS: SectionRow = kind(".eh_frame", SectionKind::UnwindRecords);
 const REL_RO: SectionRow = kind(".data.rel.ro", SectionKind::RelRo);
 
-const CODE: SegmentRow =
-    mapped("code", Permissions::READ_EXECUTE, &[kind(".text", SectionKind::Code)]);
+const CODE: SegmentRow = mapped(
+    "code",
+    Permissions::READ_EXECUTE,
+    &[kind(".text", SectionKind::Code), SectionRow { name: ".plt", role: Role::Stubs }],
+);
 
 const DATA: SegmentRow = mapped(
     "data",
@@ -60,6 +68,7 @@ const NOT_MAPPED: SegmentRow = SegmentRow {
     permissions: Permissions::NONE,
     mapped: false,
     relro: false,
+    late: false,
     sections: &[
         table(".symtab", SYMTAB),
         table(".strtab", STRTAB),
@@ -77,6 +86,8 @@ static INDEPENDENT: &[SegmentRow] = &[
             table(".note.gnu.build-id", BUILD_ID),
             table(".rela.dyn", RELA_DYN),
             kind(".rodata", SectionKind::ReadOnly),
+            UNWIND,
+            UNWIND_RECORDS,
         ],
     ),
     CODE,
@@ -85,6 +96,7 @@ static INDEPENDENT: &[SegmentRow] = &[
         permissions: Permissions::READ_WRITE,
         mapped: true,
         relro: true,
+        late: false,
         sections: &[REL_RO, SLOTS],
     },
     DATA,
@@ -100,6 +112,8 @@ static FIXED: &[SegmentRow] = &[
             table("headers", HEADERS),
             table(".note.gnu.build-id", BUILD_ID),
             kind(".rodata", SectionKind::ReadOnly),
+            UNWIND,
+            UNWIND_RECORDS,
             REL_RO,
             SLOTS,
         ],
@@ -120,12 +134,12 @@ pub(super) fn segments(position: Position) -> &'static [SegmentRow] {
 /// `vm.mmap_min_addr`, and a multiple of every page size.
 const FIXED_BASE: Address = Address(0x40_0000);
 
-pub(super) fn rules(target: Target, position: Position) -> Rules {
-    let image_base = match position {
+pub(super) fn rules(program: &Program<'_>) -> Rules {
+    let image_base = match program.wishes.position {
         Position::Independent => Address(0),
         Position::Fixed => FIXED_BASE,
     };
-    let (page_size, memory_limit) = match target.architecture {
+    let (page_size, memory_limit) = match program.target.architecture {
         // 47 bits of user addresses (Linux Documentation/arch/x86/x86_64/mm.rst).
         Architecture::X86_64 => (Align::of(0x1000), 1 << 47),
         // Kernels have pages of 4, 16 or 64 KiB; what is laid out for the largest runs on all of them.
@@ -137,5 +151,40 @@ pub(super) fn rules(target: Target, position: Position) -> Rules {
         page_size,
         placement: Placement::Congruent,
         memory_limit: Size(memory_limit - image_base.0),
+        // The kernel gives the load bias the greatest `p_align` (`maximum_alignment`).
+        greatest_align: Align::of(1 << 62),
     }
+}
+
+/// The kernel applies no relocations, and a program without a dynamic linker has nobody else.
+pub(super) const LOADER: Loader =
+    Loader { relocates: false, import_pointers: true, import_slots: ImportSlots::AmongOthers };
+
+/// Nothing but the position can be asked of the kernel in a file.
+pub(super) fn check(program: &Program<'_>) -> Result<()> {
+    let mut errors = Collector::default();
+    let wishes = &program.wishes;
+    for (key, wished) in [
+        ("base", wishes.base.is_some()),
+        ("subsystem", wishes.subsystem.is_some()),
+        ("stack.size", wishes.stack.size.is_some()),
+        ("stack.commit", wishes.stack.commit.is_some()),
+        ("heap.size", wishes.heap.size.is_some()),
+        ("heap.commit", wishes.heap.commit.is_some()),
+    ] {
+        if wished {
+            let message =
+                format!("`{key}` means nothing on {}: no file can say it", program.target);
+            errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
+        }
+    }
+    if let Some(library) = program.libraries().first() {
+        let message = format!(
+            "imports (here from `{}`) are not supported on {}: programs there are static",
+            library.name, program.target
+        );
+        let place = Place::Library(LibraryId::new(0));
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+    }
+    errors.into_result(())
 }

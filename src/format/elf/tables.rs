@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Place, Result};
 use crate::format::layout::{Gathered, NamedSymbol};
 use crate::format::plan::{Role, TableId};
 use crate::format::{Options, Shape};
-use crate::program::Binding;
+use crate::program::{Binding, SectionKind};
 use crate::target::Architecture;
 use crate::units::{Align, Size};
 
@@ -49,6 +49,8 @@ pub(super) enum ProgramHeader {
     Load(usize),
     /// `PT_NOTE`: the build identity.
     Note,
+    /// `PT_GNU_EH_FRAME`: the table for unwinding.
+    Unwind,
     /// `PT_GNU_RELRO`: the segment that turns read-only.
     RelRo,
     /// `PT_GNU_STACK`: the stack is not executable.
@@ -150,7 +152,7 @@ pub(super) fn size(gathered: &Gathered<'_>, options: &Options) -> Result<Tables>
         section_names: Strings::default(),
         load_relocations: gathered.load_relocations.len() as u64,
         has_symbols,
-        encoder: encoder(gathered.target.architecture),
+        encoder: encoder(gathered.program.target.architecture),
     };
     tables.program_headers = program_headers(gathered);
 
@@ -187,6 +189,9 @@ fn program_headers(gathered: &Gathered<'_>) -> Vec<ProgramHeader> {
         has_relro |= segment.row.relro;
     }
     headers.push(ProgramHeader::Note);
+    if gathered.has(Role::Kind(SectionKind::Unwind)) {
+        headers.push(ProgramHeader::Unwind);
+    }
     if has_relro {
         headers.push(ProgramHeader::RelRo);
     }

@@ -54,7 +54,7 @@ fn headers(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Vec<u8> {
     let layout = linked.layout;
     let mut bytes = Vec::new();
     let header = FileHeader {
-        e_type: match linked.gathered.position {
+        e_type: match linked.gathered.program.wishes.position {
             Position::Independent => elf::ET_DYN,
             Position::Fixed => elf::ET_EXEC,
         },
@@ -105,6 +105,11 @@ fn program_header(layout: &Layout, encoder: Encoder<Endianness>, header: Program
         ProgramHeader::Note => {
             let note = find(layout, BUILD_ID);
             of_section(note, 0, note.align.get(), elf::PT_NOTE)
+        }
+        ProgramHeader::Unwind => {
+            let table = layout.section(Role::Kind(SectionKind::Unwind));
+            let table = table.expect("this header stands for a section");
+            of_section(table, 0, table.align.get(), elf::PT_GNU_EH_FRAME)
         }
         // What glibc, musl and minild's own start-up code protect: read-only from then on.
         ProgramHeader::RelRo => {
@@ -163,7 +168,7 @@ fn load_relocations(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> V
         Architecture::Aarch64 => elf::R_AARCH64_RELATIVE,
     };
     let mut bytes = Vec::new();
-    for relocation in linked.gathered.load_relocations {
+    for relocation in &linked.gathered.load_relocations {
         let address = layout.section_address(relocation.section).0 + relocation.offset;
         let target = layout.symbol(relocation.symbol).0.wrapping_add_signed(relocation.addend);
         let entry = Rel { r_offset: address, r_sym: 0, r_type, r_addend: target.cast_signed() };

@@ -1,0 +1,142 @@
+//! What a program may ask of Windows or of firmware.
+
+use super::plan::{BASE_ALIGN, subsystem};
+use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::program::{ImportName, LibraryId, MemoryWish, Position, Program, Subsystem};
+use crate::target::{Architecture, OperatingSystem};
+
+pub(super) fn check(program: &Program<'_>) -> Result<()> {
+    let mut errors = Collector::default();
+    let is_firmware = program.target.operating_system == OperatingSystem::Uefi;
+    check_position(program, is_firmware, &mut errors);
+    check_subsystem(program, is_firmware, &mut errors);
+    for (wish, size, commit) in [
+        (program.wishes.stack, "stack.size", "stack.commit"),
+        (program.wishes.heap, "heap.size", "heap.commit"),
+    ] {
+        check_memory(program, wish, size, commit, is_firmware, &mut errors);
+    }
+    if is_firmware && let Some(library) = program.libraries().first() {
+        let message = format!(
+            "imports (here from `{}`) are not possible on {}: firmware has no libraries, its services are \
+             reached through the system table",
+            library.name, program.target
+        );
+        let place = Place::Library(LibraryId::new(0));
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+    }
+    check_names(program, &mut errors);
+    errors.into_result(())
+}
+
+fn check_position(program: &Program<'_>, is_firmware: bool, errors: &mut Collector) {
+    if program.wishes.position == Position::Fixed {
+        let reason = if is_firmware {
+            Some("firmware loads an image where it has room")
+        } else if program.target.architecture == Architecture::Aarch64 {
+            Some("Windows on arm64 loads no image that it cannot place")
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            let message = format!("`position` cannot be fixed on {}: {reason}", program.target);
+            errors
+                .push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("position"), ""));
+        }
+    }
+    let Some(base) = program.wishes.base else { return };
+    if is_firmware {
+        let message = format!(
+            "`base` means nothing on {}: firmware loads an image where it has room",
+            program.target
+        );
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("base"), ""));
+    } else if base.0 == 0 || base.0 % BASE_ALIGN.get() != 0 {
+        let message = format!("the base {base} is no multiple of {:#x}", BASE_ALIGN.get());
+        errors.push(
+            Error::new(ErrorKind::Misaligned, message)
+                .at(Place::Wish("base"), "")
+                .help("Windows reserves memory in pieces of 64 KiB, and never the first"),
+        );
+    } else if base.0 >= 1 << 47 {
+        let message = format!("the base {base} lies beyond the 47 bits of addresses of a process");
+        errors.push(
+            Error::new(ErrorKind::OutOfRange, message)
+                .at(Place::Wish("base"), "")
+                .value(base.0.into(), i128::from(BASE_ALIGN.get())..=(1 << 47) - 1),
+        );
+    }
+}
+
+fn check_subsystem(program: &Program<'_>, is_firmware: bool, errors: &mut Collector) {
+    let of_firmware = |subsystem| !matches!(subsystem, Subsystem::Console | Subsystem::Graphical);
+    let subsystem = subsystem(program);
+    if of_firmware(subsystem) != is_firmware {
+        let possible: Vec<_> = Subsystem::ALL
+            .iter()
+            .filter(|subsystem| of_firmware(**subsystem) == is_firmware)
+            .map(|subsystem| format!("`{}`", subsystem.name()))
+            .collect();
+        let message = format!("{} has no subsystem `{}`", program.target, subsystem.name());
+        errors.push(
+            Error::new(ErrorKind::Unsupported, message)
+                .at(Place::Wish("subsystem"), "")
+                .help(format!("it has {}", possible.join(", "))),
+        );
+    }
+}
+
+fn check_memory(
+    program: &Program<'_>,
+    wish: MemoryWish,
+    size: &'static str,
+    commit: &'static str,
+    is_firmware: bool,
+    errors: &mut Collector,
+) {
+    if is_firmware {
+        for (key, wished) in [(size, wish.size), (commit, wish.commit)] {
+            if wished.is_some() {
+                let message =
+                    format!("`{key}` means nothing on {}: firmware decides it", program.target);
+                errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
+            }
+        }
+        return;
+    }
+    let reserved = wish.size.unwrap_or(super::tables::DEFAULT_RESERVE);
+    if let Some(committed) = wish.commit
+        && committed > reserved
+    {
+        let message = format!(
+            "`{commit}` is {committed} bytes, more than the {reserved} that `{size}` reserves"
+        );
+        errors.push(
+            Error::new(ErrorKind::Conflict, message)
+                .at(Place::Wish(commit), "")
+                .value(committed.0.into(), 0..=reserved.0.into()),
+        );
+    }
+}
+
+/// Names stand in the file as bytes with a NUL behind them.
+fn check_names(program: &Program<'_>, errors: &mut Collector) {
+    let is_wrong = |name: &str| name.is_empty() || name.contains('\0');
+    for (index, library) in program.libraries().iter().enumerate() {
+        if is_wrong(&library.name) {
+            let message =
+                format!("{:?} is no name of a library: it is empty or holds a NUL", library.name);
+            let place = Place::Library(LibraryId::new(index));
+            errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+        }
+    }
+    for import in program.imports() {
+        if let ImportName::Name(name) = &import.name
+            && is_wrong(name)
+        {
+            let message = format!("{name:?} is no name of an import: it is empty or holds a NUL");
+            let place = Place::Library(import.library);
+            errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+        }
+    }
+}

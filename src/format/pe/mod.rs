@@ -1,0 +1,82 @@
+//! PE32+ images for Windows and UEFI (Microsoft PE format specification; NT's `MiCreateImageFileMap`, as
+//! far as React OS' `PeFmtCreateSection` and wine's tests on Windows tell of it; edk2 `BasePeCoff.c`).
+
+mod base_relocations;
+mod checks;
+mod imports;
+mod plan;
+mod seal;
+mod tables;
+mod write;
+
+use std::io;
+
+use crate::error::Result;
+use crate::format::layout::{Body, Gathered, Layout};
+use crate::format::output::Output;
+use crate::format::plan::{Loader, Rules, SegmentRow, TableId};
+use crate::format::{Format, Linked, Options, Shape};
+use crate::program::Program;
+
+/// PE32+.
+pub(crate) struct Pe;
+
+impl Format for Pe {
+    type Tables = tables::Tables;
+    type LateTables = base_relocations::BaseRelocations;
+
+    fn check(program: &Program<'_>) -> Result<()> {
+        checks::check(program)
+    }
+
+    fn loader(_: &Program<'_>) -> Loader {
+        plan::LOADER
+    }
+
+    fn plan(_: &Program<'_>) -> &'static [SegmentRow] {
+        plan::SEGMENTS
+    }
+
+    fn rules(program: &Program<'_>) -> Rules {
+        plan::rules(program)
+    }
+
+    // The loader finds its relocations by a directory; no code of the program looks for them.
+    const LOAD_RELOCATIONS: Option<TableId> = None;
+
+    fn size_tables(gathered: &Gathered<'_>, _: &Options) -> Result<Self::Tables> {
+        Ok(tables::size(gathered))
+    }
+
+    fn shape(tables: &Self::Tables, table: TableId) -> Option<Shape> {
+        tables.shape(table)
+    }
+
+    fn size_late_tables(
+        gathered: &Gathered<'_>,
+        tables: &Self::Tables,
+        body: &Body,
+    ) -> Result<Self::LateTables> {
+        Ok(base_relocations::BaseRelocations::new(gathered, tables, body))
+    }
+
+    fn late_shape(tables: &Self::LateTables, table: TableId) -> Option<Shape> {
+        debug_assert_eq!(table, plan::BASE_RELOCATIONS);
+        tables.shape()
+    }
+
+    fn load_value(linked: &Linked<'_, Self>, index: usize, address: u64) -> u64 {
+        match linked.gathered.load_relocations[index].import {
+            Some(import) => imports::lookup(linked, import),
+            None => address,
+        }
+    }
+
+    fn write_table(linked: &Linked<'_, Self>, table: TableId) -> Vec<u8> {
+        write::table(linked, table)
+    }
+
+    fn seal(layout: &Layout, output: &mut Output) -> io::Result<()> {
+        seal::seal(layout, output)
+    }
+}

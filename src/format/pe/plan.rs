@@ -1,0 +1,131 @@
+//! Which sections an image has, in which order, and where they may lie.
+//!
+//! What the linker calls a segment is a section here: NT maps each with one protection, and wants them
+//! ascending and adjacent, each on the first multiple of `SectionAlignment` behind the one before it,
+//! none of them empty (`PeFmtCreateSection`). The first of them lies behind the headers.
+
+use crate::format::plan::{
+    ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRow, TableId,
+};
+use crate::program::{Position, Program, SectionKind, Subsystem};
+use crate::target::{Architecture, OperatingSystem};
+use crate::units::{Address, Align, Size};
+
+/// DOS header, NT headers and section table.
+pub(super) const HEADERS: TableId = TableId(0);
+/// One descriptor a library.
+pub(super) const IMPORT_DIRECTORY: TableId = TableId(1);
+/// What is wanted of each library: like the slots, but left as it is by the loader.
+pub(super) const IMPORT_LOOKUP: TableId = TableId(2);
+/// Names of imports with their hints, then names of libraries.
+pub(super) const IMPORT_NAMES: TableId = TableId(3);
+/// What identifies the build.
+pub(super) const DEBUG_DIRECTORY: TableId = TableId(4);
+/// Where addresses lie that change with the image's place.
+pub(super) const BASE_RELOCATIONS: TableId = TableId(5);
+
+const fn table(name: &'static str, table: TableId) -> SectionRow {
+    SectionRow { name, role: Role::Table(table) }
+}
+
+const fn kind(name: &'static str, kind: SectionKind) -> SectionRow {
+    SectionRow { name, role: Role::Kind(kind) }
+}
+
+const fn section(
+    name: &'static str,
+    permissions: Permissions,
+    sections: &'static [SectionRow],
+) -> SegmentRow {
+    SegmentRow { name, permissions, mapped: true, relro: false, late: false, sections }
+}
+
+/// The name of the segment that is no section.
+pub(super) const HEADERS_SEGMENT: &str = "headers";
+
+/// The parts of `.rdata` that the loader knows bear the names that other linkers give them.
+pub(super) static SEGMENTS: &[SegmentRow] = &[
+    section(HEADERS_SEGMENT, Permissions::READ, &[table("headers", HEADERS)]),
+    section(
+        ".text",
+        Permissions::READ_EXECUTE,
+        &[kind(".text", SectionKind::Code), SectionRow { name: ".text$stubs", role: Role::Stubs }],
+    ),
+    section(
+        ".rdata",
+        Permissions::READ,
+        &[
+            // The loader makes these writable while it fills them, wherever they lie.
+            SectionRow { name: ".idata$5", role: Role::ImportSlots },
+            kind(".rdata", SectionKind::ReadOnly),
+            kind(".rdata$relro", SectionKind::RelRo),
+            SectionRow { name: ".rdata$slots", role: Role::Slots },
+            kind(".xdata", SectionKind::UnwindRecords),
+            table(".idata$2", IMPORT_DIRECTORY),
+            table(".idata$4", IMPORT_LOOKUP),
+            table(".idata$6", IMPORT_NAMES),
+            table(".debug", DEBUG_DIRECTORY),
+        ],
+    ),
+    section(".pdata", Permissions::READ, &[kind(".pdata", SectionKind::Unwind)]),
+    section(
+        ".data",
+        Permissions::READ_WRITE,
+        &[kind(".data", SectionKind::Data), kind(".bss", SectionKind::Bss)],
+    ),
+    SegmentRow {
+        name: ".reloc",
+        permissions: Permissions::READ,
+        mapped: true,
+        relro: false,
+        late: true,
+        sections: &[table(".reloc", BASE_RELOCATIONS)],
+    },
+];
+
+/// `LdrpSnapModule` and edk2's loader: base relocations are theirs, imports go into the address table.
+pub(super) const LOADER: Loader =
+    Loader { relocates: true, import_pointers: false, import_slots: ImportSlots::ByLibrary };
+
+/// Bytes in the file come in multiples of this: the smallest that NT takes with pages of 4 KiB.
+pub(super) const FILE_ALIGN: Align = Align::of(0x200);
+
+/// What an image's base is a multiple of: NT reserves memory in such pieces.
+pub(super) const BASE_ALIGN: Align = Align::of(0x1_0000);
+
+/// Addresses in an image are 32 bits from its base, and NT takes 31 of them.
+const IMAGE_LIMIT: Size = Size(1 << 31);
+
+/// Where other linkers put 64-bit executables: above 4 GiB, so that addresses cut to 32 bits are found.
+const WINDOWS_BASE: Address = Address(0x1_4000_0000);
+
+/// The subsystem that the program asks for, or its system's usual.
+pub(super) fn subsystem(program: &Program<'_>) -> Subsystem {
+    program.wishes.subsystem.unwrap_or(match program.target.operating_system {
+        OperatingSystem::Uefi => Subsystem::EfiApplication,
+        _ => Subsystem::Console,
+    })
+}
+
+/// Whether the loader may place the image.
+pub(super) fn is_movable(program: &Program<'_>) -> bool {
+    program.wishes.position == Position::Independent
+}
+
+pub(super) fn rules(program: &Program<'_>) -> Rules {
+    let is_firmware = program.target.operating_system == OperatingSystem::Uefi;
+    let usual_base = if is_firmware { Address(0) } else { WINDOWS_BASE };
+    // Operating systems with pages of 64 KiB map runtime drivers by section (UEFI specification 2.3.6;
+    // edk2 `ImagePropertiesRecordLib`).
+    let is_runtime_driver_on_arm = subsystem(program) == Subsystem::EfiRuntimeDriver
+        && program.target.architecture == Architecture::Aarch64;
+    let page_size = Align::of(if is_runtime_driver_on_arm { 0x1_0000 } else { 0x1000 });
+    Rules {
+        image_base: program.wishes.base.unwrap_or(usual_base),
+        page_size,
+        placement: Placement::Padded(FILE_ALIGN),
+        memory_limit: IMAGE_LIMIT,
+        // Firmware gives whole `SectionAlignment`s (`CoreLoadPeImage`), NT whole 64 KiB.
+        greatest_align: if is_firmware { page_size } else { BASE_ALIGN },
+    }
+}
