@@ -18,6 +18,7 @@ pub use target::{Architecture, OperatingSystem, Target};
 pub use units::{Address, Align, FileOffset, Size};
 
 use format::elf::Elf;
+use format::macho::MachO;
 use format::output::{Output, Replacement, cannot_write};
 use format::pe::Pe;
 use format::{Format, Linked};
@@ -78,6 +79,7 @@ pub fn check(program: &Program<'_>, options: &Options) -> Result<()> {
 fn run(program: &Program<'_>, options: &Options, output: Option<&mut Output>) -> Result<Layout> {
     match program.target.operating_system {
         OperatingSystem::Linux => link_as::<Elf>(program, options, output),
+        OperatingSystem::MacOs => link_as::<MachO>(program, options, output),
         OperatingSystem::Windows | OperatingSystem::Uefi => link_as::<Pe>(program, options, output),
     }
 }
@@ -117,6 +119,6 @@ fn link_as<F: Format>(
     link::write(&synthesized, &linked, output)?;
 
     // What depends on all other bytes comes last: identity, signature.
-    F::seal(&layout, output).map_err(|error| cannot_write(&error))?;
+    F::seal(&linked, options, output).map_err(|error| cannot_write(&error))?;
     Ok(layout)
 }

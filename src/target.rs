@@ -42,6 +42,8 @@ impl fmt::Display for Architecture {
 pub enum OperatingSystem {
     /// Linux 2.6.39 and later.
     Linux,
+    /// macOS 10.9 and later; macOS 11 on arm64.
+    MacOs,
     /// Windows 7 and later; Windows 10 on arm64.
     Windows,
     /// The firmware that a computer starts with, UEFI 2.0 and later.
@@ -50,13 +52,14 @@ pub enum OperatingSystem {
 
 impl OperatingSystem {
     /// Every operating system, in the order in which they are listed.
-    pub const ALL: &'static [Self] = &[Self::Linux, Self::Windows, Self::Uefi];
+    pub const ALL: &'static [Self] = &[Self::Linux, Self::MacOs, Self::Windows, Self::Uefi];
 
     /// Its name in targets and specs.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Linux => "linux",
+            Self::MacOs => "macos",
             Self::Windows => "windows",
             Self::Uefi => "uefi",
         }
@@ -112,6 +115,18 @@ pub static TARGETS: &[TargetRow] = &[
         executable_suffix: "",
     },
     TargetRow {
+        target: Target::X86_64_MACOS,
+        name: "x86_64-macos",
+        triples: &["x86_64-apple-darwin", "x86_64-apple-macos", "x86_64-apple-macosx"],
+        executable_suffix: "",
+    },
+    TargetRow {
+        target: Target::AARCH64_MACOS,
+        name: "aarch64-macos",
+        triples: &["aarch64-apple-darwin", "arm64-apple-macos", "arm64-apple-macosx"],
+        executable_suffix: "",
+    },
+    TargetRow {
         target: Target::X86_64_WINDOWS,
         name: "x86_64-windows",
         triples: &["x86_64-pc-windows-msvc", "x86_64-pc-windows-gnu", "x86_64-w64-mingw32"],
@@ -143,6 +158,10 @@ impl Target {
     /// Linux on arm64.
     pub const AARCH64_LINUX: Self = Self::new(Architecture::Aarch64, OperatingSystem::Linux);
 
+    /// macOS on x86-64.
+    pub const X86_64_MACOS: Self = Self::new(Architecture::X86_64, OperatingSystem::MacOs);
+    /// macOS on arm64.
+    pub const AARCH64_MACOS: Self = Self::new(Architecture::Aarch64, OperatingSystem::MacOs);
     /// Windows on x86-64.
     pub const X86_64_WINDOWS: Self = Self::new(Architecture::X86_64, OperatingSystem::Windows);
     /// Windows on arm64.

@@ -73,6 +73,8 @@ pub struct KeptImport {
     pub symbol: SymbolId,
     /// The section and offset of its slot; `None` where only pointers in data refer to it.
     pub slot: Option<(SectionId, u64)>,
+    /// The section and offset of its stub; `None` where nothing calls it.
+    pub stub: Option<(SectionId, u64)>,
 }
 
 /// A symbol for the file's symbol table.

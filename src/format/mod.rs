@@ -7,6 +7,7 @@
 
 pub(crate) mod elf;
 pub mod layout;
+pub(crate) mod macho;
 pub(crate) mod output;
 pub(crate) mod pe;
 pub mod plan;
@@ -27,6 +28,8 @@ use plan::{Loader, Rules, SegmentRow, TableId};
 pub struct Options {
     /// Leave the symbol table out.
     pub strip: bool,
+    /// How many threads may hash a large file; 0 and 1 mean the caller's own.
+    pub threads: usize,
 }
 
 /// How large a table is.
@@ -98,5 +101,7 @@ pub(crate) trait Format {
         Self: Sized;
 
     /// Patches in what depends on all other bytes.
-    fn seal(layout: &Layout, output: &mut Output) -> io::Result<()>;
+    fn seal(linked: &Linked<'_, Self>, options: &Options, output: &mut Output) -> io::Result<()>
+    where
+        Self: Sized;
 }

@@ -62,6 +62,19 @@ pub struct SectionRow {
     pub role: Role,
 }
 
+/// What is special about a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SegmentRole {
+    /// Nothing: it lies in memory as it is.
+    Plain,
+    /// It turns read-only once the program is relocated: nothing else may share its pages.
+    RelRo,
+    /// The sizes of its tables depend on the addresses of everything before it.
+    Late,
+    /// It is in the file only.
+    NotMapped,
+}
+
 /// One segment of a plan.
 #[derive(Debug)]
 pub struct SegmentRow {
@@ -69,12 +82,10 @@ pub struct SegmentRow {
     pub name: &'static str,
     /// What its pages may be used for.
     pub permissions: Permissions,
-    /// Whether it lies in memory at all.
-    pub mapped: bool,
-    /// Whether it turns read-only once the program is relocated: nothing else may share its pages.
-    pub relro: bool,
-    /// Whether the sizes of its tables depend on the addresses of everything before it.
-    pub late: bool,
+    /// What is special about it.
+    pub role: SegmentRole,
+    /// Whether its bytes in the file are filled up to a whole multiple of what a padded placement asks.
+    pub filled: bool,
     /// Its output sections, in order; those without bytes in the file last.
     pub sections: &'static [SectionRow],
 }

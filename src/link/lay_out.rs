@@ -7,7 +7,7 @@ use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::layout::{
     Body, Gap, Gathered, GatheredSegment, LaidOutSection, Layout, OutputSection, Reason, Segment,
 };
-use crate::format::plan::{Placement, Role, Rules, TableId};
+use crate::format::plan::{Placement, Role, Rules, SegmentRole, TableId};
 use crate::format::{Format, Shape};
 use crate::link::synthesize::Synthesized;
 use crate::program::{Definition, Landmark, SectionId, SymbolId};
@@ -39,7 +39,7 @@ pub(crate) fn lay_out_body<F: Format>(
     let rules = F::rules(gathered.program);
     check_alignments(gathered, &rules)?;
     let start = Cursor { address: rules.image_base, offset: FileOffset(0) };
-    let early = gathered.segments.iter().filter(|segment| !segment.row.late);
+    let early = gathered.segments.iter().filter(|segment| segment.row.role != SegmentRole::Late);
     let (segments, end) = place(early, |table| F::shape(tables, table), gathered, &rules, start)?;
 
     let mut section_addresses = vec![Address(0); gathered.outputs.len()];
@@ -82,7 +82,7 @@ pub(crate) fn lay_out_late<F: Format>(
     let rules = F::rules(gathered.program);
     let Body { mut layout, end } = body;
     let start = Cursor { address: end, offset: FileOffset(layout.file_size.0) };
-    let late = gathered.segments.iter().filter(|segment| segment.row.late);
+    let late = gathered.segments.iter().filter(|segment| segment.row.role == SegmentRole::Late);
     let (segments, end) =
         place(late, |table| F::late_shape(tables, table), gathered, &rules, start)?;
     layout.segments.extend(segments);
@@ -149,9 +149,11 @@ fn place_segment(
     let past_64_bits = || crossed(first_section, 1 << 64);
 
     let row = gathered.row;
+    let mapped = row.role != SegmentRole::NotMapped;
+    let relro = row.role == SegmentRole::RelRo;
     let greatest = shaped.iter().map(|(_, shape)| shape.align).max().unwrap_or(Align::ONE);
-    let align = if row.mapped { greatest.max(rules.page_size) } else { greatest };
-    let (start, offset, reason) = if row.mapped {
+    let align = if mapped { greatest.max(rules.page_size) } else { greatest };
+    let (start, offset, reason) = if mapped {
         let place = match rules.placement {
             Placement::Congruent => {
                 cursor.offset.checked_align_up(first.align.min(align)).and_then(|offset| {
@@ -184,7 +186,7 @@ fn place_segment(
         let address = Address(to_u64(in_memory));
         let gap = if !sections.is_empty() {
             gap(address.0 - end.0, Reason::Alignment(shape.align))
-        } else if row.mapped {
+        } else if mapped {
             gap(address.0 - cursor.address.0, reason)
         } else {
             gap(offset.0 - cursor.offset.0, reason)
@@ -198,7 +200,7 @@ fn place_segment(
         sections.push(LaidOutSection {
             name: section.name.clone(),
             role: section.role,
-            address: if row.mapped { address } else { Address(0) },
+            address: if mapped { address } else { Address(0) },
             offset: section_offset,
             size: shape.size,
             file_size,
@@ -210,21 +212,21 @@ fn place_segment(
 
     // What turns read-only must fill its last page: nothing else may be frozen with it, and a loader
     // that rounds the end down must not leave a part writable.
-    if row.relro {
+    if relro {
         end = end.checked_align_up(rules.page_size).ok_or_else(past_64_bits)?;
     }
-    if let (true, Placement::Padded(file_align)) = (row.mapped, rules.placement) {
+    if let (true, Placement::Padded(file_align)) = (row.filled, rules.placement) {
         file_end = file_end.checked_align_up(file_align).ok_or_else(past_64_bits)?;
     }
-    if row.mapped {
+    if mapped {
         cursor.address = end;
     }
     cursor.offset = file_end;
     Ok(Some(Segment {
         name: row.name,
         permissions: row.permissions,
-        mapped: row.mapped,
-        relro: row.relro,
+        mapped,
+        relro,
         address: start,
         offset,
         size: Size(end.0 - start.0),

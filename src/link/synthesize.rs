@@ -122,7 +122,12 @@ impl<'p> Synthesized<'p> {
         let mut kept: Vec<_> = self
             .imports
             .iter()
-            .map(|(&symbol, &import)| KeptImport { import, symbol, slot: self.slot(symbol) })
+            .map(|(&symbol, &import)| KeptImport {
+                import,
+                symbol,
+                slot: self.slot(symbol),
+                stub: self.stub(symbol),
+            })
             .collect();
         kept.sort_by_key(|kept| (self.library(kept.import), kept.import));
         kept

@@ -28,7 +28,7 @@ pub use import::{Import, ImportId, ImportName, Library, LibraryId};
 pub use relocation::{Relocation, RelocationKind};
 pub use section::{Contents, Section, SectionId, SectionKind};
 pub use symbol::{Binding, Definition, Landmark, Symbol, SymbolId, SymbolType};
-pub use wishes::{MemoryWish, Position, Subsystem, Wishes};
+pub use wishes::{MemoryWish, Position, Subsystem, SystemVersion, Wishes};
 
 use std::borrow::Cow;
 
@@ -43,6 +43,8 @@ use crate::target::Target;
 /// they were added. Equal programs give equal bytes.
 #[derive(Clone, Debug)]
 pub struct Program<'data> {
+    /// Its name, for formats in which a program has one; a name of the file is a good choice.
+    pub name: Cow<'data, str>,
     /// What it is linked for.
     pub target: Target,
     /// What it asks of its system.
@@ -61,6 +63,7 @@ impl<'data> Program<'data> {
     #[must_use]
     pub fn new(target: Target) -> Self {
         Self {
+            name: "program".into(),
             target,
             wishes: Wishes::default(),
             entry: None,

@@ -2,6 +2,9 @@
 //!
 //! A wish that the target cannot honour is an error of the link, never passed over.
 
+use std::fmt;
+use std::str::FromStr;
+
 use crate::units::{Address, Size};
 
 /// Whether the loader may choose where the program lies.
@@ -62,6 +65,57 @@ pub struct MemoryWish {
     pub commit: Option<Size>,
 }
 
+/// A version of an operating system, written `13`, `10.15` or `12.3.1`.
+///
+/// ```
+/// use minild::program::SystemVersion;
+/// let version: SystemVersion = "10.15".parse().unwrap();
+/// assert_eq!(version, SystemVersion { major: 10, minor: 15, patch: 0 });
+/// assert!("12.x".parse::<SystemVersion>().is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(missing_docs)]
+pub struct SystemVersion {
+    pub major: u16,
+    pub minor: u8,
+    pub patch: u8,
+}
+
+impl fmt::Display for SystemVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { major, minor, patch } = self;
+        match (minor, patch) {
+            (0, 0) => write!(f, "{major}"),
+            (_, 0) => write!(f, "{major}.{minor}"),
+            _ => write!(f, "{major}.{minor}.{patch}"),
+        }
+    }
+}
+
+/// The text is no version: one to three numbers with dots between them, the first below 65,536, the
+/// others below 256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a version is one to three numbers with dots between them, such as 13 or 10.15.7")]
+pub struct InvalidVersion;
+
+impl FromStr for SystemVersion {
+    type Err = InvalidVersion;
+
+    fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        let mut parts = text.split('.');
+        let major = parts.next().and_then(|part| part.parse().ok()).ok_or(InvalidVersion)?;
+        let mut next = || match parts.next() {
+            Some(part) => part.parse().map_err(|_| InvalidVersion),
+            None => Ok(0),
+        };
+        let (minor, patch) = (next()?, next()?);
+        if parts.next().is_some() {
+            return Err(InvalidVersion);
+        }
+        Ok(Self { major, minor, patch })
+    }
+}
+
 /// Everything that a program asks of its system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -72,6 +126,8 @@ pub struct Wishes {
     pub base: Option<Address>,
     /// What surrounds the program; `None` for the target's usual.
     pub subsystem: Option<Subsystem>,
+    /// The oldest version of the system that it is to run on; `None` for the target's usual.
+    pub oldest_system: Option<SystemVersion>,
     /// The main thread's stack.
     pub stack: MemoryWish,
     /// The process' heap.

@@ -8,7 +8,7 @@ mod write;
 use std::io;
 
 use crate::error::Result;
-use crate::format::layout::{Body, Gathered, Layout};
+use crate::format::layout::{Body, Gathered};
 use crate::format::output::Output;
 use crate::format::plan::{Loader, Rules, SegmentRow, TableId};
 use crate::format::{Format, Linked, Options, Shape};
@@ -66,7 +66,7 @@ impl Format for Elf {
         write::table(linked, table)
     }
 
-    fn seal(layout: &Layout, output: &mut Output) -> io::Result<()> {
-        seal::seal(layout, output)
+    fn seal(linked: &Linked<'_, Self>, _: &Options, output: &mut Output) -> io::Result<()> {
+        seal::seal(linked.layout, output)
     }
 }

@@ -8,7 +8,8 @@
 
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::plan::{
-    ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRow, TableId,
+    ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole, SegmentRow,
+    TableId,
 };
 use crate::program::{LibraryId, Position, Program, SectionKind};
 use crate::target::Architecture;
@@ -42,7 +43,7 @@ const fn mapped(
     permissions: Permissions,
     sections: &'static [SectionRow],
 ) -> SegmentRow {
-    SegmentRow { name, permissions, mapped: true, relro: false, late: false, sections }
+    SegmentRow { name, permissions, role: SegmentRole::Plain, filled: false, sections }
 }
 
 const SLOTS: SectionRow = SectionRow { name: ".got", role: Role::Slots };
@@ -66,9 +67,8 @@ const DATA: SegmentRow = mapped(
 const NOT_MAPPED: SegmentRow = SegmentRow {
     name: "not mapped",
     permissions: Permissions::NONE,
-    mapped: false,
-    relro: false,
-    late: false,
+    role: SegmentRole::NotMapped,
+    filled: false,
     sections: &[
         table(".symtab", SYMTAB),
         table(".strtab", STRTAB),
@@ -94,9 +94,8 @@ static INDEPENDENT: &[SegmentRow] = &[
     SegmentRow {
         name: "relro",
         permissions: Permissions::READ_WRITE,
-        mapped: true,
-        relro: true,
-        late: false,
+        role: SegmentRole::RelRo,
+        filled: false,
         sections: &[REL_RO, SLOTS],
     },
     DATA,
@@ -167,6 +166,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
     for (key, wished) in [
         ("base", wishes.base.is_some()),
         ("subsystem", wishes.subsystem.is_some()),
+        ("oldest-system", wishes.oldest_system.is_some()),
         ("stack.size", wishes.stack.size.is_some()),
         ("stack.commit", wishes.stack.commit.is_some()),
         ("heap.size", wishes.heap.size.is_some()),

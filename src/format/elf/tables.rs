@@ -8,7 +8,7 @@ use object::{Endianness, U32};
 use super::plan::{BUILD_ID, HEADERS, RELA_DYN, SECTION_HEADERS, SHSTRTAB, STRTAB, SYMTAB};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::format::layout::{Gathered, NamedSymbol};
-use crate::format::plan::{Role, TableId};
+use crate::format::plan::{Role, SegmentRole, TableId};
 use crate::format::{Options, Shape};
 use crate::program::{Binding, SectionKind};
 use crate::target::Architecture;
@@ -179,14 +179,13 @@ pub(super) fn size(gathered: &Gathered<'_>, options: &Options) -> Result<Tables>
 /// Which program headers there are: `PT_PHDR` first, as the gABI asks, then segments as they ascend.
 fn program_headers(gathered: &Gathered<'_>) -> Vec<ProgramHeader> {
     let mut headers = vec![ProgramHeader::Headers];
-    let present = gathered
-        .segments
-        .iter()
-        .filter(|segment| !segment.sections.is_empty() && segment.row.mapped);
+    let present = gathered.segments.iter().filter(|segment| {
+        !segment.sections.is_empty() && segment.row.role != SegmentRole::NotMapped
+    });
     let mut has_relro = false;
     for (index, segment) in present.enumerate() {
         headers.push(ProgramHeader::Load(index));
-        has_relro |= segment.row.relro;
+        has_relro |= segment.row.role == SegmentRole::RelRo;
     }
     headers.push(ProgramHeader::Note);
     if gathered.has(Role::Kind(SectionKind::Unwind)) {

@@ -25,6 +25,11 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Library(LibraryId::new(0));
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
+    if program.wishes.oldest_system.is_some() {
+        let message = format!("`oldest-system` means nothing on {}", program.target);
+        let place = Place::Wish("oldest-system");
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+    }
     check_names(program, &mut errors);
     errors.into_result(())
 }

@@ -5,7 +5,8 @@
 //! none of them empty (`PeFmtCreateSection`). The first of them lies behind the headers.
 
 use crate::format::plan::{
-    ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRow, TableId,
+    ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole, SegmentRow,
+    TableId,
 };
 use crate::program::{Position, Program, SectionKind, Subsystem};
 use crate::target::{Architecture, OperatingSystem};
@@ -37,7 +38,7 @@ const fn section(
     permissions: Permissions,
     sections: &'static [SectionRow],
 ) -> SegmentRow {
-    SegmentRow { name, permissions, mapped: true, relro: false, late: false, sections }
+    SegmentRow { name, permissions, role: SegmentRole::Plain, filled: true, sections }
 }
 
 /// The name of the segment that is no section.
@@ -76,9 +77,8 @@ pub(super) static SEGMENTS: &[SegmentRow] = &[
     SegmentRow {
         name: ".reloc",
         permissions: Permissions::READ,
-        mapped: true,
-        relro: false,
-        late: true,
+        role: SegmentRole::Late,
+        filled: true,
         sections: &[table(".reloc", BASE_RELOCATIONS)],
     },
 ];

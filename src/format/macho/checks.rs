@@ -1,0 +1,138 @@
+//! What a program may ask of macOS.
+
+use super::plan::{LOWEST_BASE, PAGE, SDK, is_dynamic, oldest_system, version};
+use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::program::{ImportName, LibraryId, Position, Program};
+use crate::target::Architecture;
+
+/// Ordinals of libraries above this stand for something else in an import of a chain (`ChainedFixups`:
+/// the 8 bits are signed from 0xf1 on); libSystem, which is always there, takes one.
+const MOST_LIBRARIES: usize = 0xf0 - 1;
+
+pub(super) fn check(program: &Program<'_>) -> Result<()> {
+    let mut errors = Collector::default();
+    let target = program.target;
+    let wishes = &program.wishes;
+    for (key, wished, why) in [
+        ("subsystem", wishes.subsystem.is_some(), "there is one kind of program"),
+        ("stack.commit", wishes.stack.commit.is_some(), "memory is there once it is used"),
+        ("heap.size", wishes.heap.size.is_some(), "heaps grow as long as there is memory"),
+        ("heap.commit", wishes.heap.commit.is_some(), "memory is there once it is used"),
+        (
+            "stack.size",
+            wishes.stack.size.is_some() && !is_dynamic(program),
+            "only dyld's programs can ask for a stack",
+        ),
+    ] {
+        if wished {
+            let message = format!("`{key}` means nothing on {target}: {why}");
+            errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
+        }
+    }
+    if wishes.position == Position::Fixed {
+        check_fixed(program, &mut errors);
+    }
+    if program.name.contains('\0') {
+        let message =
+            format!("the name {:?} holds a NUL: it stands in the signature", program.name);
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Wish("name"), ""));
+    }
+    check_base(program, &mut errors);
+    check_version(program, &mut errors);
+    check_libraries(program, &mut errors);
+    errors.into_result(())
+}
+
+fn check_fixed(program: &Program<'_>, errors: &mut Collector) {
+    let target = program.target;
+    if target.architecture == Architecture::Aarch64 {
+        let message = format!(
+            "`position` cannot be fixed on {target}: macOS kills an arm64 program that is static or that it \
+             cannot slide (`load_machfile` wants MH_PIE and dyld)"
+        );
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("position"), ""));
+    }
+    if let Some(library) = program.libraries().first() {
+        let message = format!(
+            "a program at a fixed position imports nothing (here from `{}`): dyld does not load it",
+            library.name
+        );
+        let place = Place::Library(LibraryId::new(0));
+        errors.push(
+            Error::new(ErrorKind::Conflict, message)
+                .at(place, "")
+                .at(Place::Wish("position"), "fixed here"),
+        );
+    }
+}
+
+fn check_base(program: &Program<'_>, errors: &mut Collector) {
+    let Some(base) = program.wishes.base else { return };
+    let interval = i128::from(LOWEST_BASE.0)..=(1 << 46);
+    if !interval.contains(&base.0.into()) {
+        let message = format!(
+            "the base {base} does not lie in {:#x}..={:#x}: the first 4 GiB are page zero",
+            interval.start(),
+            interval.end()
+        );
+        errors.push(
+            Error::new(ErrorKind::OutOfRange, message)
+                .at(Place::Wish("base"), "")
+                .value(base.0.into(), interval),
+        );
+    } else if !base.0.is_multiple_of(PAGE.get()) {
+        let message = format!("the base {base} is no multiple of a page, {:#x}", PAGE.get());
+        errors.push(Error::new(ErrorKind::Misaligned, message).at(Place::Wish("base"), ""));
+    }
+}
+
+fn check_version(program: &Program<'_>, errors: &mut Collector) {
+    // arm64 Macs came with 11; before 10.9 dyld knows no LC_MAIN on all machines, nor signatures.
+    let first = match program.target.architecture {
+        Architecture::X86_64 => version(10, 9),
+        Architecture::Aarch64 => version(11, 0),
+    };
+    let wished = oldest_system(program);
+    if !(first..=SDK).contains(&wished) {
+        let message =
+            format!("macOS {wished} is not supported on {}: {first} to {SDK} are", program.target);
+        let place = Place::Wish("oldest-system");
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+    }
+}
+
+fn check_libraries(program: &Program<'_>, errors: &mut Collector) {
+    let is_wrong = |name: &str| name.is_empty() || name.contains('\0');
+    for (index, library) in program.libraries().iter().enumerate() {
+        let place = Place::Library(LibraryId::new(index));
+        if is_wrong(&library.name) {
+            let message =
+                format!("{:?} is no path of a library: it is empty or holds a NUL", library.name);
+            errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+        }
+    }
+    let count = program.libraries().len();
+    if count > MOST_LIBRARIES {
+        let message =
+            format!("{count} libraries are too many: an import has numbers for {MOST_LIBRARIES}");
+        let place = Place::Library(LibraryId::new(MOST_LIBRARIES));
+        errors.push(
+            Error::new(ErrorKind::TooLarge, message)
+                .at(place, "the first too many")
+                .value(count as i128, 0..=MOST_LIBRARIES as i128),
+        );
+    }
+    for import in program.imports() {
+        let message = match &import.name {
+            ImportName::Name(name) if !is_wrong(name) => continue,
+            ImportName::Name(name) => {
+                format!("{name:?} is no name of an import: it is empty or holds a NUL")
+            }
+            ImportName::Ordinal(ordinal) => {
+                format!("macOS knows no imports by number (here {ordinal})")
+            }
+        };
+        let place = Place::Library(import.library);
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+    }
+}
