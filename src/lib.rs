@@ -19,6 +19,7 @@ pub use units::{Address, Align, FileOffset, Size};
 
 use format::elf::Elf;
 use format::macho::MachO;
+use format::macho::universal::{self, Universal};
 use format::output::{Output, Replacement, cannot_write};
 use format::pe::Pe;
 use format::{Format, Linked};
@@ -57,6 +58,52 @@ pub fn link_to(program: &Program<'_>, options: &Options, path: &Path) -> Result<
     output.finish().map_err(|error| cannot_write(&error))?;
     replacement.put_in_place()?;
     Ok(layout)
+}
+
+/// Links programs for macOS, one an architecture, into one universal file in memory.
+///
+/// # Errors
+/// None or two programs of one architecture, or one for another system; everything that is wrong with the
+/// first program that has anything wrong with it: [`check()`] each first to know which.
+pub fn link_universal(programs: &[Program<'_>], options: &Options) -> Result<Vec<u8>> {
+    let mut output = Output::memory();
+    run_universal(programs, options, &mut output)?;
+    Ok(output.finish().map_err(|error| cannot_write(&error))?)
+}
+
+/// Links programs for macOS, one an architecture, into the universal file at `path`, which appears whole
+/// or not at all, as with [`link_to`].
+///
+/// # Errors
+/// As [`link_universal`]; a folder that cannot be written to.
+pub fn link_universal_to(
+    programs: &[Program<'_>],
+    options: &Options,
+    path: &Path,
+) -> Result<Vec<Layout>> {
+    let replacement = Replacement::beside(path)?;
+    let mut output = Output::file(replacement.open()?);
+    let layouts = run_universal(programs, options, &mut output)?;
+    output.finish().map_err(|error| cannot_write(&error))?;
+    replacement.put_in_place()?;
+    Ok(layouts)
+}
+
+fn run_universal(
+    programs: &[Program<'_>],
+    options: &Options,
+    output: &mut Output,
+) -> Result<Vec<Layout>> {
+    universal::check(programs)?;
+    let layouts: Vec<_> =
+        programs.iter().map(|program| layout(program, options)).collect::<Result<_>>()?;
+    let universal = Universal::new(&layouts)?;
+    output.append(&universal.header).map_err(|error| cannot_write(&error))?;
+    for (program, offset) in programs.iter().zip(universal.offsets) {
+        output.begin_slice(offset).map_err(|error| cannot_write(&error))?;
+        run(program, options, Some(output))?;
+    }
+    Ok(layouts)
 }
 
 /// Lays a program out without writing it.

@@ -19,6 +19,9 @@ const CHUNK: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Output {
     sink: Sink,
+    /// Where what is being written starts in the sink.
+    start: u64,
+    /// How much of it is written.
     position: u64,
 }
 
@@ -32,17 +35,26 @@ enum Sink {
 impl Output {
     /// Gathers the file in memory.
     pub(crate) fn memory() -> Self {
-        Self { sink: Sink::Memory(Vec::new()), position: 0 }
+        Self { sink: Sink::Memory(Vec::new()), start: 0, position: 0 }
     }
 
     /// Writes to `file`, which is empty and open for reading and writing.
     pub(crate) fn file(file: File) -> Self {
-        Self { sink: Sink::File(BufWriter::new(file)), position: 0 }
+        Self { sink: Sink::File(BufWriter::new(file)), start: 0, position: 0 }
     }
 
     /// Keeps nothing: only what is wrong is of interest.
     pub(crate) fn nothing() -> Self {
-        Self { sink: Sink::Nothing, position: 0 }
+        Self { sink: Sink::Nothing, start: 0, position: 0 }
+    }
+
+    /// Starts another file behind what is written, `offset` bytes from the start of the first: positions
+    /// count from there now.
+    pub(crate) fn begin_slice(&mut self, offset: FileOffset) -> io::Result<()> {
+        self.pad_to(FileOffset(offset.0 - self.start), 0)?;
+        self.start = offset.0;
+        self.position = 0;
+        Ok(())
     }
 
     /// How long the file is so far.
@@ -71,8 +83,7 @@ impl Output {
         let missing = offset.0.checked_sub(self.position).expect("pieces ascend in the file");
         match &mut self.sink {
             Sink::Memory(memory) => {
-                let missing = usize::try_from(missing).map_err(|_| io::ErrorKind::OutOfMemory)?;
-                memory.resize(memory.len() + missing, fill);
+                memory.resize(memory.len() + len(missing)?, fill);
             }
             Sink::File(file) => {
                 io::copy(&mut io::repeat(fill).take(missing), file)?;
@@ -107,18 +118,21 @@ impl Output {
         Ok(())
     }
 
-    /// Shows all bytes written so far to `reader`, in order, a chunk at a time.
+    /// Shows all bytes written so far to `reader`, in order, a chunk at a time; each but the last is of a
+    /// whole number of pages.
     pub(crate) fn read_back(&mut self, mut reader: impl FnMut(&[u8])) -> io::Result<()> {
         match &mut self.sink {
-            Sink::Memory(memory) => reader(memory),
+            Sink::Memory(memory) => reader(&memory[memory.len() - len(self.position)?..]),
             Sink::File(file) => {
-                file.seek(SeekFrom::Start(0))?;
-                let mut chunk = vec![0; CHUNK];
+                file.seek(SeekFrom::Start(self.start))?;
+                let mut chunk = Vec::with_capacity(CHUNK);
                 loop {
-                    match file.get_mut().read(&mut chunk)? {
-                        0 => break,
-                        count => reader(&chunk[..count]),
+                    chunk.clear();
+                    file.get_mut().take(CHUNK as u64).read_to_end(&mut chunk)?;
+                    if chunk.is_empty() {
+                        break;
                     }
+                    reader(&chunk);
                 }
             }
             Sink::Nothing => {}
@@ -130,12 +144,12 @@ impl Output {
     pub(crate) fn patch(&mut self, offset: FileOffset, bytes: &[u8]) -> io::Result<()> {
         match &mut self.sink {
             Sink::Memory(memory) => {
-                let start = usize::try_from(offset.0).map_err(|_| io::ErrorKind::OutOfMemory)?;
+                let start = len(self.start + offset.0)?;
                 memory[start..start + bytes.len()].copy_from_slice(bytes);
                 Ok(())
             }
             Sink::File(file) => {
-                file.seek(SeekFrom::Start(offset.0))?;
+                file.seek(SeekFrom::Start(self.start + offset.0))?;
                 file.write_all(bytes)?;
                 file.seek(SeekFrom::End(0)).map(drop)
             }
@@ -154,6 +168,11 @@ impl Output {
             Sink::Nothing => Ok(Vec::new()),
         }
     }
+}
+
+/// A length in memory.
+fn len(bytes: u64) -> io::Result<usize> {
+    usize::try_from(bytes).map_err(|_| io::ErrorKind::OutOfMemory.into())
 }
 
 /// A file that takes the place of another once it is whole: under a name of its own until then, removed

@@ -11,6 +11,7 @@ mod seal;
 mod symbols;
 mod tables;
 mod trie;
+pub(crate) mod universal;
 mod write;
 
 use std::io;
