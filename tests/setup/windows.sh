@@ -17,6 +17,7 @@ recipe=1
 
 # Wine 10 hangs under qemu-aarch64 (7.2 and 10.0); Debian 12's wine 8 does not.
 arm64_release=bookworm
+# Without libfreetype6 on purpose: with it, explorer.exe starts itself over and over, hundreds of times.
 arm64_packages=(wine64 libwine libc6 libgcc-s1 liblzma5 libunwind8)
 
 # launcher FILE COMMAND…: writes a script that runs COMMAND with the arguments added.
@@ -67,15 +68,14 @@ CONF
     done
     rm -rf "$apt"
 
-    local wine=$root/usr/lib/wine libraries
-    libraries=$root/lib/aarch64-linux-gnu:$root/usr/lib/aarch64-linux-gnu
+    local wine=$root/usr/lib/wine
     # Wine starts itself again for each new process. Without binfmt_misc the kernel cannot run an
     # arm64 file, so a script stands in its place; argv[0] (-0) tells wine where it is installed.
+    # Libraries are found through -L; LD_LIBRARY_PATH would reach the programs.
     mv "$wine/wine64" "$wine/wine64.real"
     launcher "$wine/wine64" env WINELOADERNOEXEC=1 qemu-aarch64 -0 "$wine/wine64" -L "$root" \
-        -E "LD_LIBRARY_PATH=$libraries" "$wine/wine64.real"
-    launcher "$wine/wineserver" qemu-aarch64 -L "$root" \
-        -E "LD_LIBRARY_PATH=$libraries" "$wine/wineserver64"
+        "$wine/wine64.real"
+    launcher "$wine/wineserver" qemu-aarch64 -L "$root" "$wine/wineserver64"
     launcher "$home/wine" "$wine/wine64"
     launcher "$home/wineserver" "$wine/wineserver"
 }
@@ -89,17 +89,20 @@ prepare() {
     esac
     locked "$home.lock"
     if [ "$(cat "$home/ready" 2>/dev/null)" != "$made_from" ]; then
+        end_wine "$home"
         rm -rf "$home"
         mkdir -p "$home"
         "install_$arch" "$home"
         say "making the $arch wine prefix"
         wine_environment "$home"
         # Wine's services outlive wineboot and would keep an inherited pipe, or the lock, open.
-        timeout 300 "$home/wine" wineboot --init >"$home/wineboot.log" 2>&1 </dev/null 9>&- \
-            || die "wineboot failed: $(cat "$home/wineboot.log")"
+        if ! timeout --kill-after=5 120 "$home/wine" wineboot --init >"$home/wineboot.log" 2>&1 </dev/null 9>&-; then
+            end_wine "$home"
+            die "wineboot failed: $(cat "$home/wineboot.log")"
+        fi
         # The registry is written when the server ends; until then the prefix is not whole.
         timeout 60 "$home/wineserver" --wait >/dev/null 2>&1 </dev/null 9>&- \
-            || die "the $arch wineserver did not end"
+            || { end_wine "$home"; die "the $arch wineserver did not end"; }
         echo "$made_from" >"$home/ready"
     fi
     exec 9>&-
