@@ -3,6 +3,7 @@
 #
 #   MINILD_RUNNERS   folder that everything not from a Debian package is kept in
 #                    (default: runners/ in cargo's target folder, so `cargo clean` removes it)
+# shellcheck shell=bash
 
 setup=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
 checkout=$(readlink -f "$setup/../..")

@@ -1,5 +1,6 @@
 # The environment that wine runs in, the same when a prefix is made and when it is used.
 # Sourced by bash, never run.
+# shellcheck shell=bash
 
 # wine_environment HOME: for the wine whose folder (see windows.sh) is HOME.
 wine_environment() {
