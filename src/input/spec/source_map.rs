@@ -1,0 +1,59 @@
+//! Where the parts of a program stand in its spec.
+
+use super::document::Span;
+use crate::error::{Error, Note, Place};
+use crate::program::{SectionId, SymbolId};
+
+/// Leads from the sections and symbols of a [`Program`](crate::Program) back to the text that it was
+/// made from, so that what the link finds wrong is shown where the user wrote it.
+#[derive(Clone, Debug, Default)]
+pub struct SourceMap {
+    sections: Vec<SectionSource>,
+    symbols: Vec<Option<Span>>,
+}
+
+/// Where a section comes from.
+#[derive(Clone, Debug)]
+struct SectionSource {
+    span: Span,
+    /// Offsets in the section, ascending, and where the bytes from there on stand.
+    marks: Vec<(u64, Span)>,
+}
+
+impl SourceMap {
+    /// The same error, with every place that this map knows as a place in the text.
+    #[must_use]
+    pub fn locate(&self, mut error: Error) -> Error {
+        let locate = |note: Note| Note { place: self.place(note.place), ..note };
+        error.notes = error.notes.into_iter().map(locate).collect();
+        error
+    }
+
+    fn place(&self, place: Place) -> Place {
+        let span = match &place {
+            Place::Section { section, offset } => self.section(*section, *offset),
+            Place::Symbol(symbol) => self.symbols.get(symbol.index()).cloned().flatten(),
+            _ => None,
+        };
+        span.map_or(place, Place::Text)
+    }
+
+    fn section(&self, section: SectionId, offset: u64) -> Option<Span> {
+        let source = self.sections.get(section.index())?;
+        let mark = source.marks.partition_point(|&(start, _)| start <= offset).checked_sub(1);
+        Some(mark.map_or(&source.span, |mark| &source.marks[mark].1).clone())
+    }
+
+    /// The next section that is added to the program stands at `span`, its fields at `marks`.
+    pub(super) fn add_section(&mut self, span: Span, marks: Vec<(u64, Span)>) {
+        self.sections.push(SectionSource { span, marks });
+    }
+
+    /// `symbol` stands at `span`, unless that is known already.
+    pub(super) fn add_symbol(&mut self, symbol: SymbolId, span: &Span) {
+        if self.symbols.len() <= symbol.index() {
+            self.symbols.resize(symbol.index() + 1, None);
+        }
+        self.symbols[symbol.index()].get_or_insert_with(|| span.clone());
+    }
+}
