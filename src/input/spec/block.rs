@@ -123,6 +123,11 @@ impl Block {
         })
     }
 
+    /// As [`sized_labels`](Self::sized_labels), to be kept longer than the block.
+    pub(super) fn owned_labels(&self) -> Vec<(Label, u64)> {
+        self.sized_labels().map(|(label, size)| (label.clone(), size)).collect()
+    }
+
     /// Puts `other` behind what is there.
     pub(super) fn append(&mut self, other: Self) {
         let base = self.len();

@@ -6,6 +6,7 @@ use rustc_hash::FxBuildHasher;
 use super::document::{Entry, Key, Located, Reader, entries};
 use super::expression::check_name;
 use super::item::{CODE_CONTENTS, GROUPS, Item};
+use super::section::SectionTable;
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::{Position, SectionKind};
 
@@ -25,6 +26,7 @@ pub(super) struct Layer {
     pub(super) position: Option<Located<Position>>,
     pub(super) constants: Constants,
     pub(super) items: Items,
+    pub(super) sections: IndexMap<String, SectionTable, FxBuildHasher>,
 }
 
 impl AsMut<Self> for Layer {
@@ -73,6 +75,10 @@ impl Layer {
                 name: "bss",
                 read: |reader, into, entry| into.as_mut().read_items(reader, entry),
             },
+            Key {
+                name: "section",
+                read: |reader, into, entry| into.as_mut().read_sections(reader, entry),
+            },
         ]
     }
 
@@ -105,6 +111,14 @@ impl Layer {
                 let span = constant.key_span.clone();
                 self.constants.insert(constant.key.to_owned(), Located { value, span });
             }
+        }
+    }
+
+    fn read_sections(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        let Some(table) = reader.table(entry) else { return };
+        for named in entries(table) {
+            let section = SectionTable::read(reader, &named);
+            self.sections.extend(section.map(|section| (named.key.to_owned(), section)));
         }
     }
 

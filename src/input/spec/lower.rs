@@ -4,64 +4,29 @@
 //! sections, symbols and relocations go into the program in the order of the spec.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
 
 use rustc_hash::FxHashMap;
 
 use super::Spec;
-use super::block::{Block, Field, Fixup, Number};
-use super::data::Contents;
-use super::document::list;
-use super::hex::{Purpose, assemble};
-use super::item::{GROUPS, Group, View, fill_up};
+use super::block::{Block, Field, Fixup, Label, Number};
+use super::document::Span;
+use super::item::GROUPS;
 use super::names::{BUILT_IN, Names, Reference, check_interval};
+use super::pieces::{Bodies, Body, Piece};
+use super::section::{Unit, gather};
 use super::source_map::SourceMap;
 use super::targets::Merged;
 use crate::arch::{self, Arch, Operand};
 use crate::error::{Collector, Error, ErrorKind, Errors, Place, Result};
 use crate::program::{
-    Contents as SectionContents, Definition, Program, RelocationKind, Section, SectionId,
-    SectionKind, Symbol, SymbolId, SymbolType,
+    Contents, Definition, Program, RelocationKind, Section, SectionId, SectionKind, Symbol,
+    SymbolId, SymbolType,
 };
 use crate::target::Target;
-use crate::units::{Align, Size};
+use crate::units::Size;
 
 /// Where a program starts that does not say it.
 pub(super) const DEFAULT_ENTRY: &str = "start";
-
-/// How many bytes minild fills in memory for one item. More is no file that anybody wants, and would not
-/// be a mistake that a machine can bear.
-const MOST_FILLED: u64 = 1 << 28;
-
-/// An item with its bytes.
-struct Piece<'s> {
-    name: &'s str,
-    group: &'static Group,
-    view: View<'s>,
-    body: Body<'s>,
-}
-
-enum Body<'s> {
-    Block(Cow<'s, Block>),
-    File { path: PathBuf, len: u64 },
-    Zeros(u64),
-}
-
-impl Body<'_> {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Block(block) => block.len(),
-            Self::File { len, .. } | Self::Zeros(len) => *len,
-        }
-    }
-
-    fn block(&self) -> Option<&Block> {
-        match self {
-            Self::Block(block) => Some(block),
-            _ => None,
-        }
-    }
-}
 
 /// The program that `spec` describes for `target`, whose name stands at `place` of the text.
 pub(super) fn lower<'s>(
@@ -75,7 +40,7 @@ pub(super) fn lower<'s>(
     if errors.is_empty() {
         parts.check_entry(target, place, &mut errors);
     }
-    let Parts { merged, entry, arch, pieces, names } = parts;
+    let Parts { merged, entry, arch, units, names } = parts;
     let mut lowering = Lowering {
         program: Program::new(target),
         map: SourceMap::default(),
@@ -85,12 +50,10 @@ pub(super) fn lower<'s>(
     };
     lowering.program.wishes.position =
         merged.position.map(|position| position.value).unwrap_or_default();
-    let sections: Vec<_> = pieces.into_iter().map(|piece| lowering.add_piece(piece)).collect();
+    let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
     lowering.program.entry = Some(lowering.program.reference(entry));
-    for (section, locals, fixups) in &sections {
-        for fixup in fixups {
-            lowering.relocate(*section, locals, fixup);
-        }
+    for pending in &pending {
+        lowering.relocate(pending);
     }
     let Lowering { program, map, .. } = lowering;
     errors.into_result((program, map))
@@ -109,7 +72,7 @@ struct Parts<'s> {
     merged: Merged<'s>,
     entry: &'s str,
     arch: &'static Arch,
-    pieces: Vec<Piece<'s>>,
+    units: Vec<Unit<'s>>,
     names: Names,
 }
 
@@ -124,16 +87,17 @@ impl<'s> Parts<'s> {
                 GROUPS.iter().find(|group| group.kind == kind).expect("items are of a group");
             // A bare file of code has no labels and no name: its first byte is where the program starts.
             let is_nameless = view.is_bare && view.contents.is_some_and(|said| said.key == "file");
-            let name = if is_nameless { entry } else { name };
             let body = Bodies { arch, errors: &mut *errors }.item(name, group, view);
-            pieces.extend(body.map(|body| Piece { name, group, view: *view, body }));
+            let (item, name) = (name, if is_nameless { entry } else { name });
+            pieces.extend(body.map(|body| Piece { item, name, group, view: *view, body }));
         }
-        let names = collect_names(&merged, &pieces, errors);
-        Self { merged, entry, arch, pieces, names }
+        let units = gather(&merged, pieces, errors);
+        let names = collect_names(&merged, &units, errors);
+        Self { merged, entry, arch, units, names }
     }
 
     fn check_entry(&self, target: Target, place: &Place, errors: &mut Collector) {
-        if !self.pieces.iter().any(|piece| piece.group.kind == SectionKind::Code) {
+        if !self.units.iter().any(|unit| unit.kind == SectionKind::Code) {
             errors.push(
                 Error::new(ErrorKind::Missing, format!("the program for `{target}` has no code"))
                     .at(place.clone(), "")
@@ -145,13 +109,16 @@ impl<'s> Parts<'s> {
     }
 }
 
-/// What a file of code or an item of data is called, and the labels that others see.
-fn collect_names(merged: &Merged<'_>, pieces: &[Piece<'_>], errors: &mut Collector) -> Names {
+/// What sections, files of code and items of data are called, and the labels that others see.
+fn collect_names(merged: &Merged<'_>, units: &[Unit<'_>], errors: &mut Collector) -> Names {
     let mut names = Names::default();
     for (name, number) in &merged.constants {
         names.add_constant(name, number, errors);
     }
-    for piece in pieces {
+    for unit in units.iter().filter(|unit| unit.is_symbol) {
+        names.add_place(unit.name, unit.size, unit.span, errors);
+    }
+    for (_, piece) in units.iter().flat_map(|unit| &unit.members) {
         if piece.is_symbol() {
             names.add_place(piece.name, piece.body.len(), piece.view.span, errors);
         }
@@ -177,135 +144,15 @@ fn no_entry(merged: &Merged<'_>, names: &Names, target: Target, place: &Place) -
     ))
 }
 
-impl Piece<'_> {
-    /// Whether its name is a symbol. Code is named by its labels; a file has none.
-    fn is_symbol(&self) -> bool {
-        self.group.kind != SectionKind::Code || matches!(self.body, Body::File { .. })
-    }
+/// The fields of a piece that wait until all symbols are defined.
+struct Pending {
+    section: SectionId,
+    /// Where the piece starts in the section.
+    base: u64,
+    /// The piece's local labels.
+    locals: FxHashMap<String, SymbolId>,
+    fixups: Vec<Fixup>,
 }
-
-/// Gives items their bytes.
-struct Bodies<'e> {
-    arch: &'static Arch,
-    errors: &'e mut Collector,
-}
-
-impl Bodies<'_> {
-    fn item<'s>(&mut self, name: &str, group: &Group, view: &View<'s>) -> Option<Body<'s>> {
-        if view.contents.is_none() && view.size.is_none() {
-            let message = format!("`{}.{name}` does not say what it holds", group.name);
-            let keys = list(group.contents_keys());
-            self.errors.push(
-                Error::new(ErrorKind::Missing, message)
-                    .at(Place::Text(view.span.clone()), "")
-                    .help(format!("it can have {keys}")),
-            );
-            return None;
-        }
-        let purpose = match group.kind {
-            SectionKind::Code => Purpose::Code,
-            _ => Purpose::Data,
-        };
-        self.body(view, purpose)
-    }
-
-    fn body<'s>(&mut self, view: &View<'s>, purpose: Purpose) -> Option<Body<'s>> {
-        let contents = match view.contents {
-            None => None,
-            // What is wrong with it was told when it was read.
-            Some(said) => Some((said, said.value.as_ref()?)),
-        };
-        let fill = view.fill.map_or(0, |fill| fill.value);
-        let Some(size) = view.size else {
-            if let Some(fill) = view.fill {
-                self.errors.push(
-                    Error::new(ErrorKind::Missing, "`fill` without `size` fills nothing")
-                        .at(Place::Text(fill.span.clone()), ""),
-                );
-            }
-            return Some(self.contents(contents?.1, purpose));
-        };
-        let mut block = match contents {
-            None if fill == 0 => return Some(Body::Zeros(size.value)),
-            None => Block::default(),
-            Some((said, contents)) => match self.contents(contents, purpose) {
-                Body::Block(block) => block.into_owned(),
-                Body::File { .. } | Body::Zeros(_) => {
-                    let error =
-                        Error::new(ErrorKind::Conflict, "the size of a `file` is the file's")
-                            .at(Place::Text(size.span.clone()), "")
-                            .at(Place::Text(said.key_span.clone()), "the file");
-                    self.errors.push(error);
-                    return None;
-                }
-            },
-        };
-        if block.len() > size.value {
-            let message = format!("{} bytes do not fit a size of {}", block.len(), size.value);
-            let mut error =
-                Error::new(ErrorKind::OutOfRange, message).at(Place::Text(size.span.clone()), "");
-            if let Some((said, _)) = contents {
-                error = error.at(Place::Text(said.span.clone()), "these bytes");
-            }
-            self.errors.push(error.value(size.value.into(), block.len().into()..=u64::MAX.into()));
-        } else if size.value > MOST_FILLED {
-            let message =
-                format!("{} bytes are too many to be filled: at most {MOST_FILLED}", size.value);
-            let error = Error::new(ErrorKind::TooLarge, message)
-                .at(Place::Text(size.span.clone()), "")
-                .value(size.value.into(), 0..=MOST_FILLED.into());
-            self.errors.push(error.help("zeros cost nothing in `bss`"));
-        } else {
-            fill_up(&mut block, size.value, fill);
-        }
-        Some(Body::Block(Cow::Owned(block)))
-    }
-
-    fn contents<'s>(&mut self, contents: &'s Contents, purpose: Purpose) -> Body<'s> {
-        match contents {
-            Contents::Block(block) => Body::Block(Cow::Borrowed(block)),
-            Contents::Hex(hex) => {
-                Body::Block(Cow::Owned(assemble(hex, self.arch, purpose, self.errors)))
-            }
-            Contents::File { path, len } => Body::File { path: path.clone(), len: *len },
-            Contents::Fields(fields) => {
-                let mut all = Block::default();
-                for field in fields {
-                    self.append_field(&mut all, &field.view(), purpose);
-                }
-                Body::Block(Cow::Owned(all))
-            }
-        }
-    }
-
-    fn append_field(&mut self, all: &mut Block, field: &View<'_>, purpose: Purpose) {
-        if field.contents.is_none() && field.size.is_none() {
-            let error = Error::new(ErrorKind::Missing, "this field holds nothing")
-                .at(Place::Text(field.span.clone()), "");
-            return self.errors.push(error.help("write it like { u32 = 1 }"));
-        }
-        match self.body(field, purpose) {
-            Some(Body::Block(block)) => all.append(block.into_owned()),
-            Some(Body::Zeros(size)) if size <= MOST_FILLED => {
-                let end = all.len() + size;
-                fill_up(all, end, 0);
-            }
-            Some(Body::Zeros(size)) => {
-                let message =
-                    format!("{size} bytes are too many to be filled: at most {MOST_FILLED}");
-                let error = Error::new(ErrorKind::TooLarge, message)
-                    .at(Place::Text(field.span.clone()), "")
-                    .value(size.into(), 0..=MOST_FILLED.into());
-                self.errors.push(error);
-            }
-            Some(Body::File { .. }) => unreachable!("`file` is no key of a field"),
-            None => {}
-        }
-    }
-}
-
-/// The local labels of a piece.
-type Locals = FxHashMap<String, SymbolId>;
 
 /// How a number gets into the bytes.
 #[derive(Clone, Copy)]
@@ -319,6 +166,28 @@ fn usize_of(count: u64) -> usize {
     usize::try_from(count).expect("what is in memory has offsets of its machine")
 }
 
+/// The pieces of a section of `size` bytes, each at its offset.
+fn join(mut parts: Vec<(u64, Contents<'_>)>, size: u64, padding: u8) -> Contents<'_> {
+    if parts.len() == 1
+        && let Some((_, only)) = parts.pop()
+    {
+        return only;
+    }
+    if parts.iter().all(|(_, part)| matches!(part, Contents::Zeros(_))) {
+        return Contents::Zeros(Size(size));
+    }
+    let mut joined = vec![padding; usize_of(size)];
+    for (base, part) in parts {
+        let bytes = &mut joined[usize_of(base)..][..usize_of(part.size().0)];
+        match part {
+            Contents::Bytes(part) => bytes.copy_from_slice(&part),
+            Contents::Zeros(_) => bytes.fill(0),
+            Contents::File { .. } => unreachable!("a file does not share its section"),
+        }
+    }
+    joined.into()
+}
+
 struct Lowering<'s, 'e> {
     program: Program<'s>,
     map: SourceMap,
@@ -328,57 +197,74 @@ struct Lowering<'s, 'e> {
 }
 
 impl<'s> Lowering<'s, '_> {
-    /// Adds a piece as a section with its symbols; gives what its relocations need once all symbols are
-    /// defined.
-    fn add_piece(&mut self, piece: Piece<'s>) -> (SectionId, Locals, Vec<Fixup>) {
-        let (len, is_symbol) = (piece.body.len(), piece.is_symbol());
-        let Piece { name, group, view, body } = piece;
-        let (contents, labels, fixups) = match body {
-            Body::File { path, len } => {
-                (SectionContents::File { path, offset: 0, len }, Vec::new(), Vec::new())
-            }
-            Body::Zeros(size) => (SectionContents::Zeros(Size(size)), Vec::new(), Vec::new()),
-            Body::Block(block) => {
-                let labels =
-                    block.sized_labels().map(|(label, size)| (label.clone(), size)).collect();
-                let (bytes, fixups) = self.fill_in_numbers(block);
-                (SectionContents::Bytes(bytes), labels, fixups)
-            }
-        };
-        let marks = fixups.iter().map(|fixup| (fixup.offset, fixup.span.clone())).collect();
-        self.map.add_section(view.span.clone(), marks);
-        let align = view.align.map_or(Align::WORD, |align| align.value);
-        let section =
-            self.program.add_section(Section::new(name, group.kind, contents).aligned(align));
-
+    /// Adds a section with its symbols; gives what its relocations need once all symbols are defined.
+    fn add_unit(&mut self, unit: Unit<'s>) -> Vec<Pending> {
+        let Unit { name, span, kind, align, is_symbol, size, members } = unit;
+        let mut parts = Vec::new();
+        let mut rest = Vec::new();
+        for (base, piece) in members {
+            let symbol = piece.is_symbol().then_some((piece.name, piece.body.len()));
+            let labels: Vec<_> = piece.body.block().map(Block::owned_labels).unwrap_or_default();
+            let (contents, fixups) = self.contents(piece.body);
+            parts.push((base, contents));
+            rest.push((base, symbol, piece.view.span, piece.group.symbol_type, labels, fixups));
+        }
+        let padding = if kind == SectionKind::Code { self.arch.code_padding() } else { 0 };
+        let contents = join(parts, size, padding);
+        let section = self.program.add_section(Section::new(name, kind, contents).aligned(align));
+        self.map.add_section(span.clone());
         if is_symbol {
-            let symbol = self.program.define(name, section, 0, len);
-            self.name_symbol(symbol, group.symbol_type, view.span);
+            self.define(section, name.to_owned(), (0, size), SymbolType::Unspecified, span);
         }
-        let mut locals = Locals::default();
-        for (label, size) in labels {
-            if label.is_local() {
-                let definition = Definition::Section { section, offset: label.offset };
-                let symbol =
-                    self.program.add_symbol(Symbol::new(label.name.clone(), definition).local());
-                self.map.add_symbol(symbol, &label.span);
-                locals.insert(label.name, symbol);
-            } else {
-                let symbol = self.program.define(label.name, section, label.offset, size);
-                self.name_symbol(symbol, group.symbol_type, &label.span);
+        let mut pending = Vec::new();
+        for (base, symbol, span, symbol_type, labels, fixups) in rest {
+            if let Some((name, len)) = symbol {
+                self.define(section, name.to_owned(), (base, len), symbol_type, span);
             }
+            let mut locals = FxHashMap::default();
+            for (Label { name, offset, span }, size) in labels {
+                let offset = base + offset;
+                if name.starts_with('.') {
+                    let place = Definition::Section { section, offset };
+                    let symbol = self.program.add_symbol(Symbol::new(name.clone(), place).local());
+                    self.map.add_symbol(symbol, &span);
+                    locals.insert(name, symbol);
+                } else {
+                    self.define(section, name, (offset, size), symbol_type, &span);
+                }
+            }
+            self.map.add_mark(section, base, span);
+            for fixup in &fixups {
+                self.map.add_mark(section, base + fixup.offset, &fixup.span);
+            }
+            pending.push(Pending { section, base, locals, fixups });
         }
-        (section, locals, fixups)
+        pending
     }
 
-    fn name_symbol(
+    fn define(
         &mut self,
-        symbol: SymbolId,
+        section: SectionId,
+        name: String,
+        (offset, size): (u64, u64),
         symbol_type: SymbolType,
-        span: &super::document::Span,
+        span: &Span,
     ) {
+        let symbol = self.program.define(name, section, offset, size);
         self.program.symbol_mut(symbol).symbol_type = symbol_type;
         self.map.add_symbol(symbol, span);
+    }
+
+    /// What a piece holds with its numbers filled in, and the fields that are left.
+    fn contents(&mut self, body: Body<'s>) -> (Contents<'s>, Vec<Fixup>) {
+        match body {
+            Body::File { path, len } => (Contents::File { path, offset: 0, len }, Vec::new()),
+            Body::Zeros(size) => (Contents::Zeros(Size(size)), Vec::new()),
+            Body::Block(block) => {
+                let (bytes, fixups) = self.fill_in_numbers(block);
+                (Contents::Bytes(bytes), fixups)
+            }
+        }
     }
 
     /// Writes every number of `block` into its place; the fixups that are left depend on addresses.
@@ -437,59 +323,49 @@ impl<'s> Lowering<'s, '_> {
         }
     }
 
-    fn relocate(&mut self, section: SectionId, locals: &Locals, fixup: &Fixup) {
+    /// Adds the relocations of a piece.
+    fn relocate(&mut self, pending: &Pending) {
+        for fixup in &pending.fixups {
+            if let Err(error) = self.add_relocation(pending, fixup) {
+                self.errors.push(error);
+            }
+        }
+    }
+
+    fn add_relocation(&mut self, pending: &Pending, fixup: &Fixup) -> Result<(), Error> {
         let (kind, bias) = match fixup.field {
             Field::Number(_) => unreachable!("numbers are filled in"),
             Field::Relocation { kind, bias } => (kind, bias),
             Field::Pointer => (self.arch.pointer(), 0),
         };
-        match self.names.reference(&fixup.expression) {
-            Ok(reference) => {
-                if let Err(error) =
-                    self.add_relocation(section, locals, fixup, (kind, bias), &reference)
-                {
-                    self.errors.push(error);
-                }
-            }
-            Err(error) => self.errors.push(error),
-        }
-    }
-
-    fn add_relocation(
-        &mut self,
-        section: SectionId,
-        locals: &Locals,
-        fixup: &Fixup,
-        (kind, bias): (RelocationKind, i64),
-        reference: &Reference<'_>,
-    ) -> Result<(), Error> {
-        let symbol = self.symbol(reference.symbol, locals, fixup);
-        let Some(addend) = reference.addend.checked_add(bias) else {
-            let message = format!("{} is too much to add to an address", reference.addend);
-            let place = Place::Text(fixup.span.clone());
-            return Err(Error::new(ErrorKind::OutOfRange, message).at(place, ""));
-        };
-        self.program.relocate(section, fixup.offset, kind, symbol, addend);
-        let Some(minus) = reference.minus else { return Ok(()) };
-        let subtrahend = self
-            .arch
-            .kinds()
-            .find(|minus| minus.operand() == Operand::Subtract && minus.width() == kind.width());
-        let can_subtract = kind.operand() == Operand::Address && !kind.is_in_instruction();
-        let Some(subtract) = subtrahend.filter(|_| can_subtract) else {
+        let Reference { symbol, minus, addend } = self.names.reference(&fixup.expression, bias)?;
+        let (symbol, minus) = (
+            self.symbol(symbol, pending, fixup),
+            minus.map(|minus| self.symbol(minus, pending, fixup)),
+        );
+        let offset = pending.base + fixup.offset;
+        self.program.relocate(pending.section, offset, kind, symbol, addend);
+        let Some(minus) = minus else { return Ok(()) };
+        let Some(subtract) = self.subtrahend(kind) else {
             let message = format!("`{}` cannot hold the difference of two names", kind.name());
             return Err(Error::new(ErrorKind::Unsupported, message)
                 .at(Place::Text(fixup.span.clone()), "")
                 .help("`abs64` and `abs32` can"));
         };
-        let symbol = self.symbol(minus, locals, fixup);
-        self.program.relocate(section, fixup.offset, subtract, symbol, 0);
+        self.program.relocate(pending.section, offset, subtract, minus, 0);
         Ok(())
     }
 
+    /// The kind that makes a field of `kind` the difference of two addresses.
+    fn subtrahend(&self, kind: RelocationKind) -> Option<RelocationKind> {
+        let is_plain = kind.operand() == Operand::Address && !kind.is_in_instruction();
+        let mut kinds = self.arch.kinds().filter(|_| is_plain);
+        kinds.find(|other| other.operand() == Operand::Subtract && other.width() == kind.width())
+    }
+
     /// The symbol that `fixup` means by `name`.
-    fn symbol(&mut self, name: &str, locals: &Locals, fixup: &Fixup) -> SymbolId {
-        if let Some(&symbol) = locals.get(name) {
+    fn symbol(&mut self, name: &str, pending: &Pending, fixup: &Fixup) -> SymbolId {
+        if let Some(&symbol) = pending.locals.get(name) {
             return symbol;
         }
         let symbol = self.program.reference(name.to_owned());

@@ -177,12 +177,17 @@ impl Names {
             .nearest(name, constants.map(|(name, _)| name.as_str()))
     }
 
-    /// What an expression refers to, for a field that depends on an address.
-    pub(super) fn reference<'e>(&self, expression: &'e Expression) -> Result<Reference<'e>, Error> {
+    /// What an expression refers to, for a field that depends on an address and counts from `bias` bytes
+    /// behind its start.
+    pub(super) fn reference<'e>(
+        &self,
+        expression: &'e Expression,
+        bias: i64,
+    ) -> Result<Reference<'e>, Error> {
         let invalid = |message: &str, span: &Span| {
             Error::new(ErrorKind::InvalidValue, message).at(Place::Text(span.clone()), "")
         };
-        let (mut symbol, mut minus, mut addend) = (None, None, 0);
+        let (mut symbol, mut minus, mut addend) = (None, None, i128::from(bias));
         for term in &expression.terms {
             if let Some(value) = self.term_number(term)? {
                 addend += if term.is_negative { -value } else { value };

@@ -44,9 +44,14 @@ impl SourceMap {
         Some(mark.map_or(&source.span, |mark| &source.marks[mark].1).clone())
     }
 
-    /// The next section that is added to the program stands at `span`, its fields at `marks`.
-    pub(super) fn add_section(&mut self, span: Span, marks: Vec<(u64, Span)>) {
-        self.sections.push(SectionSource { span, marks });
+    /// The next section that is added to the program stands at `span`.
+    pub(super) fn add_section(&mut self, span: Span) {
+        self.sections.push(SectionSource { span, marks: Vec::new() });
+    }
+
+    /// What lies from `offset` of `section` on, behind the last such place, stands at `span`.
+    pub(super) fn add_mark(&mut self, section: SectionId, offset: u64, span: &Span) {
+        self.sections[section.index()].marks.push((offset, span.clone()));
     }
 
     /// `symbol` stands at `span`, unless that is known already.

@@ -6,6 +6,7 @@ use rustc_hash::FxBuildHasher;
 use super::document::{Entry, Located, Reader, Span, list};
 use super::item::View;
 use super::layer::Layer;
+use super::section::SectionTable;
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::{Position, SectionKind};
 use crate::target::{Architecture, OperatingSystem, TARGETS, Target};
@@ -134,6 +135,8 @@ pub(super) struct Merged<'s> {
     pub(super) constants: IndexMap<&'s str, &'s Located<i128>, FxBuildHasher>,
     /// Items by kind and name; one that several layers mention has the place of the first.
     pub(super) items: IndexMap<(SectionKind, &'s str), View<'s>, FxBuildHasher>,
+    /// Sections by name, each with the place of its name.
+    pub(super) sections: IndexMap<&'s str, (&'s Span, SectionTable), FxBuildHasher>,
 }
 
 impl<'s> Merged<'s> {
@@ -153,6 +156,13 @@ impl<'s> Merged<'s> {
         self.entry = layer.entry.as_ref().or(self.entry);
         self.position = layer.position.as_ref().or(self.position);
         self.constants.extend(layer.constants.iter().map(|(name, number)| (name.as_str(), number)));
+        for (name, special) in &layer.sections {
+            let table = match self.sections.get(name.as_str()) {
+                Some((_, common)) => common.overridden_by(special),
+                None => special.clone(),
+            };
+            self.sections.insert(name, (&special.span, table));
+        }
         for ((kind, name), item) in &layer.items {
             self.items
                 .entry((*kind, name))

@@ -302,7 +302,7 @@ fn files_are_named_and_never_read() {
         ReadOnly table align 8
             file table.bin from 0, 5000 bytes
           table at 0x0, 5000 bytes, Object
-        Code start align 8
+        Code code align 8
             file code.bin from 0, 1 bytes
           start at 0x0, 1 bytes, Function
         Code helper align 8
@@ -415,4 +415,63 @@ fn errors_of_the_link_are_shown_in_the_text() {
           <rel8 .again>
     "#]]
     .assert_eq(&all);
+}
+
+#[test]
+fn sections_put_items_together_in_their_own_order() {
+    check_program(
+        r#"
+        targets = ["x86_64-linux"]
+        hex = "start: e8 <call32 .end> .end: f4"
+        code.helper.hex = "helper: eb <rel8 .end> .end: f4 ba <u32 both.size>"
+        [rodata]
+        a = { u8 = 1 }
+        b = { pointers = "a", align = 32 }
+        c = { u8 = 3 }
+        d = { u8 = [4, 4], align = 1 }
+        e = { u8 = 5, align = 1 }
+        [bss]
+        f.size = 3
+        g.size = "1 TiB"
+        [section.both]
+        contents = ["helper", "code"]
+        [section.mixed]
+        kind = "data"
+        align = 64
+        contents = ["e", "d", "a", "b", "f"]
+        [section.zeros]
+        contents = ["g"]
+        "#,
+        "x86_64-linux",
+        expect![[r#"
+            Code both align 8
+                eb 00 f4 ba 0e 00 00 00 e8 00 00 00 00 f4
+              0x1: rel8 .end -1
+              0x9: call32 .end -4
+              both at 0x0, 14 bytes, Unspecified
+              helper at 0x0, 8 bytes, Function
+              local .end at 0x2, 0 bytes, Unspecified
+              start at 0x8, 6 bytes, Function
+              local .end at 0xd, 0 bytes, Unspecified
+            ReadOnly c align 8
+                03
+              c at 0x0, 1 bytes, Object
+            Data mixed align 64
+                05 04 04 00 00 00 00 00 01 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00
+              0x20: abs64 a +0
+              mixed at 0x0, 43 bytes, Unspecified
+              e at 0x0, 1 bytes, Object
+              d at 0x1, 2 bytes, Object
+              a at 0x8, 1 bytes, Object
+              b at 0x20, 8 bytes, Object
+              f at 0x28, 3 bytes, Object
+            Bss zeros align 8
+                zeros 0x10000000000
+              zeros at 0x0, 1099511627776 bytes, Unspecified
+              g at 0x0, 1099511627776 bytes, Object
+            entry start, Independent
+        "#]],
+    );
 }

@@ -79,7 +79,7 @@ fn an_unknown_key_that_is_like_none() {
         "#,
         expect![[r#"
             1:1-1:7: unknown-key: a spec has no key `colour`
-              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data` and `bss`
+              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
         "#]],
     );
 }
@@ -96,9 +96,9 @@ fn a_key_of_a_later_version() {
         "#,
         expect![[r#"
             1:1-1:4: unknown-key: a spec has no key `asm`
-              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data` and `bss`
+              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
             2:2-2:7: unknown-key: a spec has no key `stack`
-              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data` and `bss`
+              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
         "#]],
     );
 }
@@ -122,7 +122,7 @@ fn unknown_keys_below() {
             2:1-2:5: unknown-key: `rodata.a` has no key `txet`
               help: did you mean `text`?
             5:1-5:8: unknown-key: `target.x86_64-linux` has no key `version`
-              help: its keys are `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data` and `bss`
+              help: its keys are `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
             8:1-8:5: unknown-key: `bss.b` has no key `text`
               help: its keys are `size` and `align`
             10:1-10:6: unknown-key: `test` has no key `exits`
@@ -653,4 +653,99 @@ fn text_that_is_not_utf_8() {
             ],
         )"#]]
     .assert_eq(&said(b"\xff\xfen\0a\0m\0e\0"));
+}
+
+#[test]
+fn wrong_sections() {
+    check_errors(
+        r#"
+        targets = ["x86_64-linux"]
+        hex = "start: f4"
+        [rodata]
+        a = "x"
+        b = "y"
+        [data]
+        c = "z"
+        [bss]
+        d.size = "1 TiB"
+        [section.a]
+        contents = ["b"]
+        [section.empty]
+        contents = []
+        [section.nothing]
+        [section.unknown]
+        kind = "text"
+        contents = ["aa", "b", 5]
+        at = 4096
+        "#,
+        expect![[r#"
+            16:8-16:14: invalid-value: `kind` is `code`, `rodata`, `data` or `bss`, not `text`
+            17:24-17:25: invalid-value: `contents` must be a string, not an integer
+            18:1-18:3: unknown-key: `section.unknown` has no key `at`
+              help: its keys are `kind`, `align` and `contents`
+            13:12-13:14: missing: `section.empty` holds nothing
+              help: list its items: contents = ["NAME"]
+            14:10-14:17: missing: `section.nothing` holds nothing
+              help: list its items: contents = ["NAME"]
+            17:13-17:17: undefined-symbol: no item is called `aa`
+              help: did you mean `a`?
+            17:19-17:22: conflict: `b` cannot lie at two places
+              11:13-11:16: first listed here
+            10:10-10:11: duplicate-symbol: `a` is defined twice
+              4:1-4:2: first defined here
+        "#]],
+    );
+    check_errors(
+        r#"
+        targets = ["x86_64-linux"]
+        hex = "start: f4"
+        [rodata]
+        a = "x"
+        b = "y"
+        [data]
+        c = "z"
+        [bss]
+        d.size = "1 TiB"
+        [section.a]
+        contents = ["a"]
+        [section.two]
+        contents = ["b", "b", "a", "e"]
+        [section.mixed]
+        contents = ["c", "d"]
+        [section.zeros]
+        kind = "bss"
+        contents = ["d", "c"]
+        "#,
+        expect![[r#"
+            13:18-13:21: conflict: `b` cannot lie at two places
+              13:13-13:16: first listed here
+            13:23-13:26: conflict: `a` cannot lie at two places
+              11:13-11:16: first listed here
+            13:28-13:31: undefined-symbol: no item is called `e`
+              help: did you mean `a`?
+            15:18-15:21: conflict: `d` is bss and `c` is data
+              15:13-15:16: the first item
+              help: say what the section is: kind = "data"
+            18:13-18:16: conflict: `d` cannot lie at two places
+              15:18-15:21: first listed here
+            18:18-18:21: conflict: `c` cannot lie at two places
+              15:13-15:16: first listed here
+            10:10-10:11: duplicate-symbol: `a` is defined twice
+              4:1-4:2: first defined here
+        "#]],
+    );
+    check_errors(
+        r#"
+        targets = ["x86_64-linux"]
+        hex = "start: f4"
+        data.c = "z"
+        bss.d.size = "1 TiB"
+        [section.large]
+        kind = "data"
+        contents = ["d", "c"]
+        "#,
+        expect![[r#"
+            7:13-7:16: too-large: `large` is too large: at most 268435456 bytes
+        "#]],
+    );
 }
