@@ -192,6 +192,12 @@ impl Errors {
         self.0.iter()
     }
 
+    /// The same errors, each as `change` makes it.
+    #[must_use]
+    pub fn map(self, change: impl FnMut(Error) -> Error) -> Self {
+        Self(self.0.into_iter().map(change).collect())
+    }
+
     /// The errors of several runs over one text (one for each target, say) as one list, `None` where there
     /// are none. A cause that several runs found is told once: errors of the same kind at the same place
     /// of the text, whatever numbers they name.

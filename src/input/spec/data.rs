@@ -70,7 +70,7 @@ pub(super) const WHOLE_CONTENTS: &[Key<Item>] =
     &[contents!("file", file), contents!("fields", fields)];
 
 /// The contents that only a part of `fields` can have.
-const FIELD_CONTENTS: &[Key<Item>] = &[contents!("pointer", pointer)];
+pub(super) const FIELD_CONTENTS: &[Key<Item>] = &[contents!("pointer", pointer)];
 
 pub(super) fn text(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
     reader.string(entry).map(|text| bytes(text.as_bytes().to_vec()))

@@ -48,8 +48,10 @@ pub(super) fn lower<'s>(
         arch,
         errors: &mut errors,
     };
-    lowering.program.wishes.position =
-        merged.position.map(|position| position.value).unwrap_or_default();
+    if let Some(position) = merged.position {
+        lowering.program.wishes.position = position.value;
+        lowering.map.add_wish("position", &position.span);
+    }
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
     lowering.program.entry = Some(lowering.program.reference(entry));
     for pending in &pending {

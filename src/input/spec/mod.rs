@@ -95,7 +95,7 @@ pub fn read(text: &str, folder: &Path) -> Result<Spec> {
     let mut reader = Reader::new(text, folder);
     let table = syntax::parse(text, &mut reader.errors)?;
     let mut document = Document::default();
-    reader.walk(&table, "a spec", &[KEYS, Layer::keys()], &mut document);
+    reader.walk(&table, "a spec", &[DOCUMENT_KEYS, Layer::keys()], &mut document);
     let spec = document.finish(&mut reader, table.is_empty());
     if !reader.errors.is_empty() {
         let targets = spec.targets.iter().map(|target| target.value);
@@ -160,7 +160,7 @@ impl AsMut<Layer> for Document {
     }
 }
 
-const KEYS: &[Key<Document>] = &[
+const DOCUMENT_KEYS: &[Key<Document>] = &[
     Key { name: "version", read: |reader, _, entry| check_version(reader, entry) },
     Key { name: "name", read: read_name },
     Key {

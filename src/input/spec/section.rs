@@ -52,7 +52,7 @@ impl SectionTable {
     }
 }
 
-const KEYS: &[Key<SectionTable>] = &[
+pub(super) const KEYS: &[Key<SectionTable>] = &[
     Key {
         name: "kind",
         read: |reader, section, entry| {

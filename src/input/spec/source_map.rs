@@ -1,7 +1,7 @@
 //! Where the parts of a program stand in its spec.
 
 use super::document::Span;
-use crate::error::{Error, Note, Place};
+use crate::error::{Error, Errors, Note, Place};
 use crate::program::{SectionId, SymbolId};
 
 /// Leads from the sections and symbols of a [`Program`](crate::Program) back to the text that it was
@@ -10,6 +10,8 @@ use crate::program::{SectionId, SymbolId};
 pub struct SourceMap {
     sections: Vec<SectionSource>,
     symbols: Vec<Option<Span>>,
+    /// The keys of what the spec asks of the system, and where they are answered.
+    wishes: Vec<(&'static str, Span)>,
 }
 
 /// Where a section comes from.
@@ -29,10 +31,20 @@ impl SourceMap {
         error
     }
 
+    /// The same errors, each as [`locate`](Self::locate) gives it.
+    #[must_use]
+    pub fn locate_all(&self, errors: Errors) -> Errors {
+        errors.map(|error| self.locate(error))
+    }
+
     fn place(&self, place: Place) -> Place {
         let span = match &place {
             Place::Section { section, offset } => self.section(*section, *offset),
             Place::Symbol(symbol) => self.symbols.get(symbol.index()).cloned().flatten(),
+            Place::Wish(key) => {
+                let said = self.wishes.iter().find(|(known, _)| known == key);
+                said.map(|(_, span)| span.clone())
+            }
             _ => None,
         };
         span.map_or(place, Place::Text)
@@ -42,6 +54,11 @@ impl SourceMap {
         let source = self.sections.get(section.index())?;
         let mark = source.marks.partition_point(|&(start, _)| start <= offset).checked_sub(1);
         Some(mark.map_or(&source.span, |mark| &source.marks[mark].1).clone())
+    }
+
+    /// What the spec says of the wish `key` stands at `span`.
+    pub(super) fn add_wish(&mut self, key: &'static str, span: &Span) {
+        self.wishes.push((key, span.clone()));
     }
 
     /// The next section that is added to the program stands at `span`.

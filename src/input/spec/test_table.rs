@@ -160,7 +160,7 @@ const SIGNALS: &[&str] = &[
     "SIGXFSZ",
 ];
 
-const KEYS: &[Key<Test>] = &[
+pub(super) const KEYS: &[Key<Test>] = &[
     Key {
         name: "targets",
         read: |reader, test, entry| {

@@ -8,8 +8,10 @@
 
 mod never_panics;
 mod programs;
+mod reference;
 mod wrong_data;
 mod wrong_hex;
+mod wrong_links;
 mod wrong_specs;
 
 use std::fmt::Write;
@@ -18,6 +20,7 @@ use std::path::Path;
 use expect_test::Expect;
 
 use super::{Spec, read};
+use crate::Options;
 use crate::error::{Error, Errors, Place};
 use crate::program::{Binding, Contents, Definition, Program};
 
@@ -26,6 +29,27 @@ use crate::program::{Binding, Contents, Definition, Program};
 #[track_caller]
 fn check_errors(text: &str, expected: Expect) {
     expected.assert_eq(&all_errors(&without_indentation(text), Path::new(".")));
+}
+
+/// Checks where in `text` the errors lie that the link finds in its programs, and of what kind they are:
+/// `line:column: kind: what stands there`. Their words are the link's own.
+#[track_caller]
+fn check_link_errors(text: &str, expected: Expect) {
+    let text = without_indentation(text);
+    let spec = spec(&text);
+    let runs = spec.targets().into_iter().filter_map(|target| {
+        let (program, map) = spec.program(target).unwrap_or_else(|errors| panic!("{errors}"));
+        let errors = crate::check(&program, &Options::default()).err()?;
+        Some(map.locate_all(errors))
+    });
+    let mut out = String::new();
+    for error in Errors::merged(runs).iter().flatten() {
+        let place = error.notes.first().map(|note| &note.place);
+        let Some(Place::Text(range)) = place else { panic!("not in the text: {error:?}") };
+        let (line, column) = position(&text, range.start);
+        writeln!(out, "{line}:{column}: {}: {}", error.kind.name(), &text[range.clone()]).unwrap();
+    }
+    expected.assert_eq(&out);
 }
 
 /// What `text` says when the first line, which is empty, and the indentation of the second are left out.

@@ -475,3 +475,9 @@ fn sections_put_items_together_in_their_own_order() {
         "#]],
     );
 }
+
+#[test]
+fn a_byte_order_mark_is_no_part_of_the_text() {
+    let text = "\u{feff}[target.x86_64-linux]\nhex = 'start: f4'\n";
+    assert_eq!(spec(text).targets(), [Target::X86_64_LINUX]);
+}

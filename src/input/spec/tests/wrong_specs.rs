@@ -604,6 +604,24 @@ fn a_file_has_its_own_size() {
 }
 
 #[test]
+fn places_behind_a_byte_order_mark_are_right() {
+    check_errors("\u{feff}nam = 'x'\ntargets = ['x86_64-linux']\nhex = 'start: 4'", expect![[r#"
+        1:2-1:5: unknown-key: a spec has no key `nam`
+          help: did you mean `name`?
+        3:15-3:16: syntax: `4` has 1 digit: a byte has two
+    "#]]);
+}
+
+#[test]
+fn nesting_without_end() {
+    let text = format!("name = {}1", "[".repeat(100_000));
+    let said = super::all_errors(&text, std::path::Path::new("."));
+    expect![[r#"
+        1:88-1:89: syntax: cannot recurse further; max recursion depth met
+    "#]].assert_eq(&said);
+}
+
+#[test]
 fn text_that_is_not_utf_8() {
     let said = |bytes: &[u8]| {
         let errors = crate::input::spec::read_bytes(bytes, std::path::Path::new(".")).unwrap_err();
