@@ -267,6 +267,10 @@ impl Collector {
         self.errors.extend(errors.0);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.errors.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }

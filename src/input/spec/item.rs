@@ -180,6 +180,20 @@ pub(super) static GROUPS: &[Group] = &[
         keys: &[&[SIZE], ALIGN],
         shorthand: None,
     },
+    Group {
+        name: "unwind",
+        kind: SectionKind::Unwind,
+        symbol_type: SymbolType::Object,
+        keys: &[CONTENTS, WHOLE_CONTENTS, ALIGN],
+        shorthand: None,
+    },
+    Group {
+        name: "unwind-records",
+        kind: SectionKind::UnwindRecords,
+        symbol_type: SymbolType::Object,
+        keys: &[CONTENTS, WHOLE_CONTENTS, ALIGN],
+        shorthand: None,
+    },
 ];
 
 impl Group {

@@ -5,10 +5,12 @@ use rustc_hash::FxBuildHasher;
 
 use super::document::{Entry, Key, Located, Reader, entries};
 use super::expression::check_name;
+use super::imports::{self, Imports};
 use super::item::{CODE_CONTENTS, GROUPS, Item};
 use super::section::SectionTable;
+use super::wishes::WishTable;
 use crate::error::{Error, ErrorKind, Place};
-use crate::program::{Position, SectionKind};
+use crate::program::SectionKind;
 
 /// What an item of code is called that is said by a bare `hex` or `file`.
 pub(super) const BARE_CODE: &str = "code";
@@ -23,7 +25,8 @@ pub(super) type Constants = IndexMap<String, Located<i128>, FxBuildHasher>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
     pub(super) entry: Option<Located<String>>,
-    pub(super) position: Option<Located<Position>>,
+    pub(super) wishes: WishTable,
+    pub(super) imports: Imports,
     pub(super) constants: Constants,
     pub(super) items: Items,
     pub(super) sections: IndexMap<String, SectionTable, FxBuildHasher>,
@@ -45,7 +48,31 @@ impl Layer {
             },
             Key {
                 name: "position",
-                read: |reader, into, entry| into.as_mut().read_position(reader, entry),
+                read: |reader, into, entry| into.as_mut().wishes.read_position(reader, entry),
+            },
+            Key {
+                name: "base",
+                read: |reader, into, entry| into.as_mut().wishes.read_base(reader, entry),
+            },
+            Key {
+                name: "subsystem",
+                read: |reader, into, entry| into.as_mut().wishes.read_subsystem(reader, entry),
+            },
+            Key {
+                name: "macos",
+                read: |reader, into, entry| into.as_mut().wishes.read_macos(reader, entry),
+            },
+            Key {
+                name: "stack",
+                read: |reader, into, entry| into.as_mut().wishes.read_stack(reader, entry),
+            },
+            Key {
+                name: "heap",
+                read: |reader, into, entry| into.as_mut().wishes.read_heap(reader, entry),
+            },
+            Key {
+                name: "imports",
+                read: |reader, into, entry| into.as_mut().imports = imports::read(reader, entry),
             },
             Key {
                 name: "constants",
@@ -76,6 +103,14 @@ impl Layer {
                 read: |reader, into, entry| into.as_mut().read_items(reader, entry),
             },
             Key {
+                name: "unwind",
+                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
+            },
+            Key {
+                name: "unwind-records",
+                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
+            },
+            Key {
                 name: "section",
                 read: |reader, into, entry| into.as_mut().read_sections(reader, entry),
             },
@@ -84,19 +119,6 @@ impl Layer {
 
     fn read_entry(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         self.entry = reader.located_string(entry);
-    }
-
-    fn read_position(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
-        const POSITIONS: &[(&str, Position)] =
-            &[("independent", Position::Independent), ("fixed", Position::Fixed)];
-        let Some(Located { value: name, span }) = reader.located_string(entry) else { return };
-        if let Some(&(_, value)) = POSITIONS.iter().find(|(known, _)| *known == name) {
-            self.position = Some(Located { value, span });
-            return;
-        }
-        let message = format!("`position` is \"independent\" or \"fixed\", not \"{name}\"");
-        let error = Error::new(ErrorKind::InvalidValue, message).at(Place::Text(span), "");
-        reader.errors.push(error.nearest(&name, POSITIONS.iter().map(|(known, _)| *known)));
     }
 
     fn read_constants(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {

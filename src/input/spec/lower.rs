@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use super::Spec;
 use super::block::{Block, Field, Fixup, Label, Number};
 use super::document::Span;
+use super::imports;
 use super::item::GROUPS;
 use super::names::{BUILT_IN, Names, Reference, check_interval};
 use super::pieces::{Bodies, Body, Piece};
@@ -48,11 +49,12 @@ pub(super) fn lower<'s>(
         arch,
         errors: &mut errors,
     };
-    if let Some(position) = merged.position {
-        lowering.program.wishes.position = position.value;
-        lowering.map.add_wish("position", &position.span);
+    if let Some(name) = &spec.name {
+        lowering.program.name = name.into();
     }
+    lowering.program.wishes = merged.wishes.wishes(target, &mut lowering.map);
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
+    imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
     lowering.program.entry = Some(lowering.program.reference(entry));
     for pending in &pending {
         lowering.relocate(pending);

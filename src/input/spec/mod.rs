@@ -36,6 +36,7 @@ mod data;
 mod document;
 mod expression;
 mod hex;
+mod imports;
 mod item;
 mod layer;
 mod lower;
@@ -50,6 +51,7 @@ mod test_table;
 #[cfg(test)]
 mod tests;
 mod text_map;
+mod wishes;
 
 use std::path::Path;
 

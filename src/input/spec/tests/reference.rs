@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use crate::input::spec::document::Key;
-use crate::input::spec::{DOCUMENT_KEYS, data, item, layer, names, read, section, test_table};
+use crate::input::spec::{
+    DOCUMENT_KEYS, data, imports, item, layer, names, read, section, test_table, wishes,
+};
 use crate::{Architecture, Errors, Options, arch};
 
 const REFERENCE: &str = include_str!("../../../../docs/SPEC.md");
@@ -68,6 +70,8 @@ fn every_key_fixup_and_built_in_name_is_in_the_reference() {
         .chain(names_of(data::FIELD_CONTENTS))
         .chain(names_of(item::ROOM))
         .chain(names_of(section::KEYS))
+        .chain(names_of(imports::KEYS))
+        .chain(names_of(wishes::MEMORY_KEYS))
         .chain(names_of(test_table::KEYS))
         .chain(names::BUILT_IN.iter().map(|(name, _)| *name))
         .chain(groups)
