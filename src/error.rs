@@ -151,6 +151,15 @@ impl Error {
         self
     }
 
+    /// Whether both report the same mistake at the same place of the text.
+    fn has_cause_of(&self, other: &Self) -> bool {
+        let cause = |error: &Self| match error.notes.first() {
+            Some(Note { place: Place::Text(range), .. }) => Some((error.kind, range.clone())),
+            _ => None,
+        };
+        cause(self).is_some_and(|this| cause(other) == Some(this))
+    }
+
     /// Offers the nearest of `names` as help, where one is near enough to be meant.
     #[must_use]
     pub fn nearest<'n>(self, wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Self {
@@ -181,6 +190,27 @@ impl Errors {
     /// Each error, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Error> {
         self.0.iter()
+    }
+
+    /// The same errors, each as `change` makes it.
+    #[must_use]
+    pub fn map(self, change: impl FnMut(Error) -> Error) -> Self {
+        Self(self.0.into_iter().map(change).collect())
+    }
+
+    /// The errors of several runs over one text (one for each target, say) as one list, `None` where there
+    /// are none. A cause that several runs found is told once: errors of the same kind at the same place
+    /// of the text, whatever numbers they name.
+    #[must_use]
+    pub fn merged(runs: impl IntoIterator<Item = Self>) -> Option<Self> {
+        let mut merged: Vec<Error> = Vec::new();
+        for run in runs {
+            let new =
+                run.into_iter().filter(|error| !merged.iter().any(|told| told.has_cause_of(error)));
+            let new: Vec<_> = new.collect();
+            merged.extend(new);
+        }
+        (!merged.is_empty()).then_some(Self(merged))
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod error;
 pub mod format;
+pub mod input;
 mod link;
 pub mod program;
 pub mod target;

@@ -7,13 +7,14 @@
 use super::Operand::{Address, ImageRelative, Page, PageOffset, Relative, Subtract};
 use super::Via::{Direct, Slot, ThroughStub};
 use super::{
-    Arch, Operand, RelocationRow, Stub, StubRelocation, Via, WrongInstruction, number,
+    Arch, Notation, Operand, RelocationRow, Stub, StubRelocation, Via, WrongInstruction, number,
     relocation_kinds, signed, unsigned,
 };
 use crate::target::Architecture;
 
 pub(super) static ARCH: Arch = Arch {
     architecture: Architecture::Aarch64,
+    notation: Notation::Words,
     relocations: RELOCATIONS,
     pointer: ABS64,
     code_padding: 0, // udf #0
@@ -64,6 +65,10 @@ relocation_kinds! {
     GOTPAGE21 = immediate("gotpage21", Page, Slot, &ADRP);
     /// `gotpageoff12`: the low 12 bits of that slot's address in `ldr` (`R_AARCH64_LD64_GOT_LO12_NC`).
     GOTPAGEOFF12 = immediate("gotpageoff12", PageOffset, Slot, &LOW_12);
+    /// `imm16`: a number below 2^16 in `mov`, `movz` or `movk` (`R_AARCH64_MOVW_UABS_G0`).
+    IMM16 = immediate("imm16", Address, Direct, &MOVE_16);
+    /// `imm12`: a number below 2^12 in `add`, `sub` or `cmp` (`R_AARCH64_ADD_ABS_LO12_NC`, checked).
+    IMM12 = immediate("imm12", Address, Direct, &ADD_12);
     /// `rva32`: distance from the image base, 4 bytes.
     RVA32 = number("rva32", ImageRelative, Direct, 4, unsigned(32));
     /// `sub64`: makes the `abs64` before it a difference of two symbols.
@@ -88,6 +93,7 @@ const fn immediate(
     RelocationRow {
         name,
         width: 4,
+        in_instruction: true,
         operand,
         via,
         interval: immediate.interval,
@@ -145,6 +151,21 @@ const ADRP: Immediate = Immediate {
         set_bits(field, 29, 2, value >> 12);
         set_bits(field, 5, 19, value >> 14);
     },
+};
+
+const MOVE_16: Immediate = Immediate {
+    interval: unsigned(16),
+    granule: |field| {
+        // Not `movn`: what it moves is the complement of its field.
+        opcode(field, 0x5f80_0000, &[0x5280_0000], 1, "`mov`, `movz` or `movk`")
+    },
+    insert: |field, value| set_bits(field, 5, 16, value),
+};
+
+const ADD_12: Immediate = Immediate {
+    interval: unsigned(12),
+    granule: |field| opcode(field, 0x1f80_0000, &[0x1100_0000], 1, "`add`, `sub`, `cmp` or `cmn`"),
+    insert: |field, value| set_bits(field, 10, 12, value),
 };
 
 const LOW_12: Immediate = Immediate {
@@ -229,6 +250,10 @@ mod tests {
             (PAGEOFF12, 0xf940_0021, 0xff8, 0xf947_fc21),     // ldr x1, [x1, #4088]
             (PAGEOFF12, 0x3940_0021, 0xfff, 0x397f_fc21),     // ldrb w1, [x1, #4095]
             (PAGEOFF12, 0x3dc0_0020, 0xff0, 0x3dc3_fc20),     // ldr q0, [x1, #4080]
+            (IMM16, 0xd280_0002, 0xfffe, 0xd29f_ffc2),        // mov x2, #65534
+            (IMM16, 0x72a0_0003, 0x8001, 0x72b0_0023),        // movk w3, #32769, lsl #16
+            (IMM12, 0xf100_003f, 0xffe, 0xf13f_f83f),         // cmp x1, #4094
+            (IMM12, 0x5100_0021, 1, 0x5100_0421),             // sub w1, w1, #1
         ] {
             assert_eq!(apply(kind, word, value), expected, "{} {value:#x}", kind.name());
         }
@@ -240,6 +265,9 @@ mod tests {
         for kind in [CALL26, JUMP26, BRANCH19, BRANCH14, LITERAL19, ADR21, PAGE21, GOTPAGE21] {
             assert!(kind.granule(&ADD).is_err(), "{}", kind.name());
         }
+        assert!(IMM16.granule(&ADD).is_err());
+        assert!(IMM16.granule(&0x9280_0002_u32.to_le_bytes()).is_err(), "movn");
+        assert!(IMM12.granule(&0xd280_0002_u32.to_le_bytes()).is_err());
         assert!(PAGEOFF12.granule(&0x9400_0000u32.to_le_bytes()).is_err());
     }
 }

@@ -14,10 +14,11 @@ use crate::target::Architecture;
 
 pub use start_up::{StartUp, StartUpRelocation, StartUpSymbol};
 
-/// What an architecture brings: its relocation kinds.
+/// What an architecture brings: how its instructions are written down, and its relocation kinds.
 #[derive(Debug)]
 pub struct Arch {
     architecture: Architecture,
+    notation: Notation,
     relocations: &'static [RelocationRow],
     pointer: RelocationKind,
     code_padding: u8,
@@ -54,6 +55,12 @@ pub fn of(architecture: Architecture) -> &'static Arch {
 }
 
 impl Arch {
+    /// How its instructions are written as hex digits.
+    #[must_use]
+    pub fn notation(&self) -> Notation {
+        self.notation
+    }
+
     /// The relocation kind of this name.
     ///
     /// ```
@@ -90,6 +97,15 @@ impl Arch {
             .take(self.relocations.len())
             .map(move |index| RelocationKind::new(architecture, index))
     }
+}
+
+/// How an architecture's instructions are written as hex digits, and what a relative field counts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notation {
+    /// Byte for byte, in the order of memory. The processor counts from the end of the instruction.
+    Bytes,
+    /// One number of eight digits for each 32-bit instruction word. The processor counts from the word.
+    Words,
 }
 
 /// What a relocation's value is computed from. S is the symbol's address (or its slot's or stub's, see
@@ -135,6 +151,8 @@ pub(crate) struct RelocationRow {
     pub(crate) name: &'static str,
     /// Bytes of the section that its field takes.
     pub(crate) width: u8,
+    /// Whether the field is part of an instruction whose other bits the section's bytes hold.
+    pub(crate) in_instruction: bool,
     pub(crate) operand: Operand,
     pub(crate) via: Via,
     /// Which values the field can hold.
@@ -161,6 +179,13 @@ impl RelocationKind {
     #[must_use]
     pub fn width(self) -> u64 {
         self.row().width.into()
+    }
+
+    /// Whether its field is a part of an instruction that must be there already; if not, the field's
+    /// bytes are all its own.
+    #[must_use]
+    pub fn is_in_instruction(self) -> bool {
+        self.row().in_instruction
     }
 
     /// What its value is computed from.
@@ -245,7 +270,16 @@ const fn number(
         let width = field.len();
         field.copy_from_slice(&value.to_le_bytes()[..width]);
     }
-    RelocationRow { name, width, operand, via, interval, granule: any, insert: little_endian }
+    RelocationRow {
+        name,
+        width,
+        in_instruction: false,
+        operand,
+        via,
+        interval,
+        granule: any,
+        insert: little_endian,
+    }
 }
 
 #[cfg(test)]

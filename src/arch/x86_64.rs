@@ -6,11 +6,12 @@
 
 use super::Operand::{Address, ImageRelative, Relative, Subtract};
 use super::Via::{Direct, Slot, ThroughStub};
-use super::{Arch, Stub, StubRelocation, number, relocation_kinds, signed, unsigned};
+use super::{Arch, Notation, Stub, StubRelocation, number, relocation_kinds, signed, unsigned};
 use crate::target::Architecture;
 
 pub(super) static ARCH: Arch = Arch {
     architecture: Architecture::X86_64,
+    notation: Notation::Bytes,
     relocations: RELOCATIONS,
     pointer: ABS64,
     code_padding: 0xcc, // int3

@@ -1,0 +1,286 @@
+//! What a data item can hold: text, numbers, addresses, hex, files, and mixtures of them.
+//!
+//! Each kind of contents is a key of the item's table. Its value becomes a [`Block`] at once where that
+//! needs no target; hex text waits, as the names of its fixups are an architecture's.
+
+use std::path::{Path, PathBuf};
+
+use toml::de::DeValue;
+
+use super::block::{Block, Field, Number};
+use super::document::{Entry, Key, Located, Reader, integer_value, with_article};
+use super::expression::{self, Expression};
+use super::hex::HexText;
+use super::item::{self, Item};
+use crate::error::{Error, ErrorKind, Place};
+
+/// What an item holds.
+#[derive(Clone, Debug)]
+pub(super) enum Contents {
+    /// Bytes that are the same for every target.
+    Block(Block),
+    /// Hex text, to be read for a target.
+    Hex(HexText),
+    /// Several contents, one behind the other.
+    Fields(Vec<Item>),
+    /// A file, copied when the program is written.
+    File {
+        /// Where it is.
+        path: PathBuf,
+        /// Its length in bytes.
+        len: u64,
+    },
+}
+
+/// The key that names a kind of contents: `read` gives what it holds, if nothing is wrong.
+macro_rules! contents {
+    ($name:literal, $read:expr) => {
+        Key {
+            name: $name,
+            read: |reader, item: &mut Item, entry| {
+                let contents = $read(reader, entry).into();
+                item.say_contents(reader, entry, contents);
+            },
+        }
+    };
+}
+pub(super) use contents;
+
+/// The contents that both items and the parts of `fields` can have.
+pub(super) const CONTENTS: &[Key<Item>] = &[
+    contents!("text", text),
+    contents!("cstring", cstring),
+    contents!("utf16", utf16),
+    contents!("hex", hex),
+    contents!("u8", integers),
+    contents!("u16", integers),
+    contents!("u32", integers),
+    contents!("u64", integers),
+    contents!("i8", integers),
+    contents!("i16", integers),
+    contents!("i32", integers),
+    contents!("i64", integers),
+    contents!("f32", floats::<F32>),
+    contents!("f64", floats::<F64>),
+    contents!("pointers", pointers),
+];
+
+/// The contents that only an item can have.
+pub(super) const WHOLE_CONTENTS: &[Key<Item>] =
+    &[contents!("file", file), contents!("fields", fields)];
+
+/// The contents that only a part of `fields` can have.
+pub(super) const FIELD_CONTENTS: &[Key<Item>] = &[contents!("pointer", pointer)];
+
+pub(super) fn text(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    reader.string(entry).map(|text| bytes(text.as_bytes().to_vec()))
+}
+
+fn cstring(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    let text = reader.string(entry)?;
+    if let Some(offset) = text.find('\0') {
+        let span = reader.text_map(entry).span(offset..offset + 1);
+        let error =
+            Error::new(ErrorKind::InvalidValue, "a NUL inside a `cstring` would end it early")
+                .at(Place::Text(span), "")
+                .help(
+                    "`cstring` ends with a NUL by itself; where one is wanted inside, use `text`",
+                );
+        return reader.refuse(error);
+    }
+    Some(bytes(text.bytes().chain([0]).collect()))
+}
+
+fn utf16(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    let text = reader.string(entry)?;
+    Some(bytes(text.encode_utf16().flat_map(u16::to_le_bytes).collect()))
+}
+
+pub(super) fn hex(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    let text = reader.string(entry)?;
+    Some(Contents::Hex(HexText { text: text.into_owned(), map: reader.text_map(entry) }))
+}
+
+fn bytes(bytes: Vec<u8>) -> Contents {
+    Contents::Block(Block { bytes, ..Block::default() })
+}
+
+impl Reader<'_> {
+    /// The entry as a string that holds an expression.
+    fn expression(&mut self, entry: &Entry<'_>) -> Option<Expression> {
+        let text = self.string(entry)?;
+        let map = self.text_map(entry);
+        match expression::parse(&text, |range| map.span(range)) {
+            Ok(expression) => Some(expression),
+            Err(error) => self.refuse(error),
+        }
+    }
+}
+
+/// Integers of the kind that the key is called.
+fn integers(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
+    let number = Number::named(entry.key).expect("integer keys are called as the kinds of numbers");
+    let mut block = Block::default();
+    for element in entry.one_or_many() {
+        let offset = block.bytes.len();
+        match element.value {
+            DeValue::String(_) => match reader.expression(&element) {
+                Some(expression) => {
+                    let span = element.span.clone();
+                    block.push_field(Field::Number(number), number.width.into(), expression, span);
+                }
+                None => block.bytes.resize(offset + usize::from(number.width), 0),
+            },
+            DeValue::Integer(_) => {
+                let value = reader.integer(&element, number.interval()).unwrap_or_default();
+                block.bytes.resize(offset + usize::from(number.width), 0);
+                number.write(&mut block.bytes, offset, value);
+            }
+            _ => reader.errors.push(element.must_be("an integer, or an array of integers")),
+        }
+    }
+    Contents::Block(block)
+}
+
+/// A floating-point type of IEEE 754.
+trait Float: Sized {
+    /// Its number of bytes.
+    const WIDTH: usize;
+    /// Up to which integer every one has a value of its own.
+    const EXACT: u128;
+    /// The nearest value, as its bytes; `None` where a finite number is none of the type's.
+    fn bytes(text: &str) -> Option<Vec<u8>>;
+}
+
+struct F32;
+struct F64;
+
+impl Float for F32 {
+    const WIDTH: usize = 4;
+    const EXACT: u128 = 1 << f32::MANTISSA_DIGITS;
+    fn bytes(text: &str) -> Option<Vec<u8>> {
+        let value: f32 = text.parse().ok()?;
+        (value.is_finite() || !text.contains(|c: char| c.is_ascii_digit()))
+            .then(|| value.to_le_bytes().to_vec())
+    }
+}
+
+impl Float for F64 {
+    const WIDTH: usize = 8;
+    const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
+    fn bytes(text: &str) -> Option<Vec<u8>> {
+        let value: f64 = text.parse().ok()?;
+        (value.is_finite() || !text.contains(|c: char| c.is_ascii_digit()))
+            .then(|| value.to_le_bytes().to_vec())
+    }
+}
+
+fn floats<F: Float>(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
+    let mut all = Vec::new();
+    for element in entry.one_or_many() {
+        let text = match element.value {
+            DeValue::Float(float) => float.as_str().to_owned(),
+            DeValue::Integer(integer) => match integer_value(integer) {
+                Some(value) if value.unsigned_abs() <= F::EXACT => value.to_string(),
+                _ => {
+                    let message =
+                        format!("`{}` holds no integer beyond {} for sure", entry.key, F::EXACT);
+                    let place = Place::Text(element.span.clone());
+                    let error = Error::new(ErrorKind::OutOfRange, message).at(place, "");
+                    reader
+                        .errors
+                        .push(error.help("write it as a float where the nearest one will do"));
+                    continue;
+                }
+            },
+            _ => {
+                reader.errors.push(element.must_be("a number, or an array of numbers"));
+                continue;
+            }
+        };
+        if let Some(bytes) = F::bytes(&text) {
+            all.extend(bytes);
+        } else {
+            let message =
+                format!("`{}` cannot be {text}: the type's greatest number is less", entry.key);
+            let place = Place::Text(element.span.clone());
+            reader.errors.push(Error::new(ErrorKind::OutOfRange, message).at(place, ""));
+            all.extend([0; 8].iter().take(F::WIDTH));
+        }
+    }
+    bytes(all)
+}
+
+fn pointers(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
+    let mut block = Block::default();
+    for element in entry.one_or_many() {
+        push_pointer(reader, &element, &mut block, "a string like \"name+8\", or an array of such");
+    }
+    Contents::Block(block)
+}
+
+fn pointer(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
+    let mut block = Block::default();
+    push_pointer(reader, entry, &mut block, "a string like \"name+8\"");
+    Contents::Block(block)
+}
+
+fn push_pointer(reader: &mut Reader<'_>, entry: &Entry<'_>, block: &mut Block, wanted: &str) {
+    if !entry.value.is_str() {
+        reader.errors.push(entry.must_be(wanted));
+    } else if let Some(expression) = reader.expression(entry) {
+        block.push_field(Field::Pointer, 8, expression, entry.span.clone());
+    }
+}
+
+fn fields(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    let fields = reader.array(entry, "an array of tables like { u32 = 1 }")?;
+    let mut parts = Vec::new();
+    for field in fields {
+        let DeValue::Table(table) = field.value else {
+            let message = format!(
+                "each of `fields` is a table like {{ u32 = 1 }}, not {}",
+                with_article(field.value.type_str())
+            );
+            let place = Place::Text(field.span.clone());
+            reader.errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+            continue;
+        };
+        let mut part = Item::new(field.span.clone());
+        reader.walk(table, "a field", &[CONTENTS, FIELD_CONTENTS, item::ROOM], &mut part);
+        parts.push(part);
+    }
+    Some(Contents::Fields(parts))
+}
+
+/// The file that the entry names, from the spec's folder.
+pub(super) fn file(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    let Located { value: name, span } = reader.located_string(entry)?;
+    if name.is_empty() {
+        let error =
+            Error::new(ErrorKind::InvalidValue, "`file` is the path of a file, and this is empty");
+        return reader.refuse(error.at(Place::Text(span), ""));
+    }
+    let path = reader.folder.join(&name);
+    let problem = match std::fs::metadata(&path) {
+        Err(error) => format!("`{name}` cannot be read: {}", in_words(&error)),
+        Ok(metadata) if metadata.is_dir() => format!("`{name}` is a folder, not a file"),
+        Ok(metadata) if !metadata.is_file() => format!("`{name}` is no regular file"),
+        Ok(metadata) => match std::fs::File::open(&path) {
+            Ok(_) => return Some(Contents::File { path, len: metadata.len() }),
+            Err(error) => format!("`{name}` cannot be read: {}", in_words(&error)),
+        },
+    };
+    let error = Error::new(ErrorKind::File, problem).at(Place::Text(span), "");
+    let is_elsewhere = path.is_file() || Path::new(&name).is_absolute();
+    reader.refuse(if is_elsewhere { error } else { error.help("paths start at the spec's folder") })
+}
+
+/// What went wrong, in the same words on every system where that can be.
+fn in_words(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}

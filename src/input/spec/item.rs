@@ -1,0 +1,229 @@
+//! Items: the named pieces of code and data that a program is made of.
+//!
+//! One table of the document says something of an item, not always all: a target's table may change one
+//! key of what all targets share. What is missing is found out when the tables of a target meet.
+
+use toml::de::DeValue;
+
+use super::block::Block;
+use super::data::{self, CONTENTS, Contents, WHOLE_CONTENTS, contents};
+use super::document::{Entry, Key, Located, Reader, Span};
+use super::expression::check_name;
+use super::quantity;
+use crate::error::{Error, ErrorKind, Place};
+use crate::program::{SectionKind, SymbolType};
+use crate::units::Align;
+
+/// What one table says of an item.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    /// Where its name stands.
+    pub(super) span: Span,
+    /// Whether its contents stand in a layer without a table of their own.
+    pub(super) is_bare: bool,
+    pub(super) contents: Option<Said<Contents>>,
+    /// How many bytes it takes, contents and room behind them.
+    pub(super) size: Option<Located<u64>>,
+    /// What its room is filled with.
+    pub(super) fill: Option<Located<u8>>,
+    pub(super) align: Option<Located<Align>>,
+}
+
+/// What a key says; `value` is `None` where that is wrong and has been told.
+#[derive(Clone, Debug)]
+pub(super) struct Said<T> {
+    pub(super) key: String,
+    pub(super) key_span: Span,
+    pub(super) span: Span,
+    pub(super) value: Option<T>,
+}
+
+impl Item {
+    pub(super) fn new(span: Span) -> Self {
+        Self { span, is_bare: false, contents: None, size: None, fill: None, align: None }
+    }
+
+    /// Takes what a key says of the contents; two keys of one table that do are an error.
+    pub(super) fn say_contents(
+        &mut self,
+        reader: &mut Reader<'_>,
+        entry: &Entry<'_>,
+        value: Option<Contents>,
+    ) {
+        if let Some(first) = &self.contents {
+            let message = format!("`{}` and `{}` both say what it holds", first.key, entry.key);
+            let error = Error::new(ErrorKind::Conflict, message)
+                .at(Place::Text(entry.key_span.clone()), "")
+                .at(Place::Text(first.key_span.clone()), "already said here");
+            let help = "`fields` holds a mixture: fields = [{ text = \"…\" }, { u32 = 1 }]";
+            let is_whole = |key| WHOLE_CONTENTS.iter().any(|whole| whole.name == key);
+            let is_mixture = !is_whole(first.key.as_str()) && !is_whole(entry.key);
+            return reader.errors.push(if is_mixture { error.help(help) } else { error });
+        }
+        self.contents = Some(Said {
+            key: entry.key.to_owned(),
+            key_span: entry.key_span.clone(),
+            span: entry.span.clone(),
+            value,
+        });
+    }
+
+    /// The key that its contents were said with.
+    pub(super) fn said_key(&self) -> &str {
+        self.contents.as_ref().map_or("", |said| &said.key)
+    }
+
+    /// What it says, to be merged with what other tables say.
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            span: &self.span,
+            is_bare: self.is_bare,
+            contents: self.contents.as_ref(),
+            size: self.size.as_ref(),
+            fill: self.fill.as_ref(),
+            align: self.align.as_ref(),
+        }
+    }
+}
+
+/// What all tables of a target together say of an item.
+#[derive(Clone, Copy)]
+pub(super) struct View<'s> {
+    pub(super) span: &'s Span,
+    pub(super) is_bare: bool,
+    pub(super) contents: Option<&'s Said<Contents>>,
+    pub(super) size: Option<&'s Located<u64>>,
+    pub(super) fill: Option<&'s Located<u8>>,
+    pub(super) align: Option<&'s Located<Align>>,
+}
+
+impl View<'_> {
+    /// Takes over what a more special table says, key by key.
+    pub(super) fn override_by(&mut self, special: Self) {
+        self.span = special.span;
+        self.is_bare = special.is_bare;
+        self.contents = special.contents.or(self.contents);
+        self.size = special.size.or(self.size);
+        self.fill = special.fill.or(self.fill);
+        self.align = special.align.or(self.align);
+    }
+}
+
+/// How much room an item takes, and what fills it.
+pub(super) const ROOM: &[Key<Item>] = &[
+    SIZE,
+    Key {
+        name: "fill",
+        read: |reader, item, entry| {
+            if let Some(value) = reader.integer(entry, (0, 255)) {
+                let value = u8::try_from(value).unwrap_or_default();
+                item.fill = Some(Located { value, span: entry.span.clone() });
+            }
+        },
+    },
+];
+
+const SIZE: Key<Item> = Key {
+    name: "size",
+    read: |reader, item, entry| item.size = quantity::size(reader, entry).or(item.size.take()),
+};
+
+const ALIGN: &[Key<Item>] = &[Key {
+    name: "align",
+    read: |reader, item, entry| item.align = quantity::align(reader, entry).or(item.align.take()),
+}];
+
+/// How code is said.
+pub(super) const CODE_CONTENTS: &[Key<Item>] =
+    &[contents!("hex", data::hex), contents!("file", data::file)];
+
+/// A table of items of one kind.
+pub(super) struct Group {
+    /// Its key in the document.
+    pub(super) name: &'static str,
+    pub(super) kind: SectionKind,
+    /// What its items' symbols name.
+    pub(super) symbol_type: SymbolType,
+    /// The keys of an item.
+    keys: &'static [&'static [Key<Item>]],
+    /// What a string in the place of an item's table stands for.
+    shorthand: Option<fn(&mut Reader<'_>, &Entry<'_>) -> Option<Contents>>,
+}
+
+/// All groups, in the order in which they are documented.
+pub(super) static GROUPS: &[Group] = &[
+    Group {
+        name: "code",
+        kind: SectionKind::Code,
+        symbol_type: SymbolType::Function,
+        keys: &[CODE_CONTENTS, ALIGN],
+        shorthand: None,
+    },
+    Group {
+        name: "rodata",
+        kind: SectionKind::ReadOnly,
+        symbol_type: SymbolType::Object,
+        keys: &[CONTENTS, WHOLE_CONTENTS, ROOM, ALIGN],
+        shorthand: Some(data::text),
+    },
+    Group {
+        name: "data",
+        kind: SectionKind::Data,
+        symbol_type: SymbolType::Object,
+        keys: &[CONTENTS, WHOLE_CONTENTS, ROOM, ALIGN],
+        shorthand: Some(data::text),
+    },
+    Group {
+        name: "bss",
+        kind: SectionKind::Bss,
+        symbol_type: SymbolType::Object,
+        keys: &[&[SIZE], ALIGN],
+        shorthand: None,
+    },
+];
+
+impl Group {
+    /// The keys that say what an item of this group holds, with what fills its room.
+    pub(super) fn contents_keys(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let keys = self.keys;
+        keys.iter()
+            .copied()
+            .flatten()
+            .map(|key| key.name)
+            .filter(|&name| !matches!(name, "align" | "fill"))
+    }
+
+    /// Reads one item of the group.
+    pub(super) fn read_item(&self, reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Item> {
+        if let Err(problem) = check_name(entry.key) {
+            let place = Place::Text(entry.key_span.clone());
+            reader.errors.push(Error::new(ErrorKind::InvalidValue, problem).at(place, ""));
+        }
+        let mut item = Item::new(entry.key_span.clone());
+        match (entry.value, self.shorthand) {
+            (DeValue::Table(table), _) => {
+                let what = format!("`{}.{}`", self.name, entry.key);
+                reader.walk(table, &what, self.keys, &mut item);
+            }
+            (DeValue::String(_), Some(read)) => {
+                let contents = read(reader, entry);
+                item.say_contents(reader, entry, contents);
+            }
+            (_, shorthand) => {
+                let wanted = if shorthand.is_some() { "a table or a string" } else { "a table" };
+                let error = entry.must_be(wanted);
+                let is_key = self.keys.iter().copied().flatten().any(|key| key.name == entry.key);
+                let help = format!("an item has a name: [{}.NAME]", self.name);
+                return reader.refuse(if is_key { error.help(help) } else { error });
+            }
+        }
+        Some(item)
+    }
+}
+
+/// The zeros or other bytes that bring `block` to the size that an item asks for.
+pub(super) fn fill_up(block: &mut Block, size: u64, fill: u8) {
+    if let Ok(size) = usize::try_from(size) {
+        block.bytes.resize(size.max(block.bytes.len()), fill);
+    }
+}

@@ -1,0 +1,154 @@
+//! Layers: what the document's top and each `[target.X]` can say of a program.
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
+use super::document::{Entry, Key, Located, Reader, entries};
+use super::expression::check_name;
+use super::item::{CODE_CONTENTS, GROUPS, Item};
+use super::section::SectionTable;
+use crate::error::{Error, ErrorKind, Place};
+use crate::program::{Position, SectionKind};
+
+/// What an item of code is called that is said by a bare `hex` or `file`.
+pub(super) const BARE_CODE: &str = "code";
+
+/// The items of a layer by kind and name, in the order of the document.
+pub(super) type Items = IndexMap<(SectionKind, String), Item, FxBuildHasher>;
+
+/// Names for numbers; the span is the name's.
+pub(super) type Constants = IndexMap<String, Located<i128>, FxBuildHasher>;
+
+/// What one table says of a program.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Layer {
+    pub(super) entry: Option<Located<String>>,
+    pub(super) position: Option<Located<Position>>,
+    pub(super) constants: Constants,
+    pub(super) items: Items,
+    pub(super) sections: IndexMap<String, SectionTable, FxBuildHasher>,
+}
+
+impl AsMut<Self> for Layer {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+impl Layer {
+    /// The keys of a layer, for a table that has one.
+    pub(super) const fn keys<T: AsMut<Self>>() -> &'static [Key<T>] {
+        &[
+            Key {
+                name: "entry",
+                read: |reader, into, entry| into.as_mut().read_entry(reader, entry),
+            },
+            Key {
+                name: "position",
+                read: |reader, into, entry| into.as_mut().read_position(reader, entry),
+            },
+            Key {
+                name: "constants",
+                read: |reader, into, entry| into.as_mut().read_constants(reader, entry),
+            },
+            Key {
+                name: "hex",
+                read: |reader, into, entry| into.as_mut().read_bare_code(reader, entry),
+            },
+            Key {
+                name: "file",
+                read: |reader, into, entry| into.as_mut().read_bare_code(reader, entry),
+            },
+            Key {
+                name: "code",
+                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
+            },
+            Key {
+                name: "rodata",
+                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
+            },
+            Key {
+                name: "data",
+                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
+            },
+            Key {
+                name: "bss",
+                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
+            },
+            Key {
+                name: "section",
+                read: |reader, into, entry| into.as_mut().read_sections(reader, entry),
+            },
+        ]
+    }
+
+    fn read_entry(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.entry = reader.located_string(entry);
+    }
+
+    fn read_position(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        const POSITIONS: &[(&str, Position)] =
+            &[("independent", Position::Independent), ("fixed", Position::Fixed)];
+        let Some(Located { value: name, span }) = reader.located_string(entry) else { return };
+        if let Some(&(_, value)) = POSITIONS.iter().find(|(known, _)| *known == name) {
+            self.position = Some(Located { value, span });
+            return;
+        }
+        let message = format!("`position` is \"independent\" or \"fixed\", not \"{name}\"");
+        let error = Error::new(ErrorKind::InvalidValue, message).at(Place::Text(span), "");
+        reader.errors.push(error.nearest(&name, POSITIONS.iter().map(|(known, _)| *known)));
+    }
+
+    fn read_constants(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        const INTERVAL: (i128, i128) = (i64::MIN as i128, u64::MAX as i128);
+        let Some(table) = reader.table(entry) else { return };
+        for constant in entries(table) {
+            if let Err(problem) = check_name(constant.key) {
+                let place = Place::Text(constant.key_span.clone());
+                reader.errors.push(Error::new(ErrorKind::InvalidValue, problem).at(place, ""));
+            }
+            if let Some(value) = reader.integer(&constant, INTERVAL) {
+                let span = constant.key_span.clone();
+                self.constants.insert(constant.key.to_owned(), Located { value, span });
+            }
+        }
+    }
+
+    fn read_sections(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        let Some(table) = reader.table(entry) else { return };
+        for named in entries(table) {
+            let section = SectionTable::read(reader, &named);
+            self.sections.extend(section.map(|section| (named.key.to_owned(), section)));
+        }
+    }
+
+    /// A `hex` or `file` that stands directly in the layer: its one item of code.
+    fn read_bare_code(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        let key = (SectionKind::Code, BARE_CODE.to_owned());
+        let item = self.items.entry(key).or_insert_with(|| Item::new(entry.key_span.clone()));
+        item.is_bare = true;
+        for row in CODE_CONTENTS.iter().filter(|row| row.name == entry.key) {
+            (row.read)(reader, item, entry);
+        }
+    }
+
+    fn read_items(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        let group = GROUPS.iter().find(|group| group.name == entry.key);
+        let (Some(group), Some(table)) = (group, reader.table(entry)) else { return };
+        for named in entries(table) {
+            let Some(item) = group.read_item(reader, &named) else { continue };
+            let key = (group.kind, named.key.to_owned());
+            if let Some(bare) = self.items.get(&key) {
+                let message =
+                    format!("`{}` and `code.{BARE_CODE}` are the same item", bare.said_key());
+                let error = Error::new(ErrorKind::Conflict, message)
+                    .at(Place::Text(named.key_span.clone()), "")
+                    .at(Place::Text(bare.span.clone()), "said here without a table of its own")
+                    .help("give this one another name");
+                reader.errors.push(error);
+                continue;
+            }
+            self.items.insert(key, item);
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Specs: programs described in TOML.
+//!
+//! [`read`] takes the text and gives a [`Spec`], or everything that is wrong with it; [`Spec::program`]
+//! makes the [`Program`] of one target, with a [`SourceMap`] that leads from what the link finds wrong
+//! back to the text. docs/SPEC.md describes the language.
+//!
+//! ```
+//! use minild::input::spec;
+//! use std::path::Path;
+//!
+//! let spec = spec::read(
+//!     r#"
+//!     [rodata]
+//!     message = "Hello\n"
+//!
+//!     [target.x86_64-linux]
+//!     hex = """
+//!     start:
+//!         48 8d 35 <rel32 message>   # lea rsi, [rip + message]
+//!         ba <u32 message.size>      # mov edx, 6
+//!         f4                         # hlt
+//!     """
+//!     "#,
+//!     Path::new("."),
+//! )?;
+//! let (program, _) = spec.program(spec.targets()[0])?;
+//! assert_eq!(program.sections().len(), 2);
+//! # Ok::<(), minild::Errors>(())
+//! ```
+
+// An error is rare, told once and never in a hot loop: boxing each would only hide it.
+#![allow(clippy::result_large_err)]
+
+mod block;
+mod data;
+mod document;
+mod expression;
+mod hex;
+mod item;
+mod layer;
+mod lower;
+mod names;
+mod pieces;
+mod quantity;
+mod section;
+mod source_map;
+mod syntax;
+mod targets;
+mod test_table;
+#[cfg(test)]
+mod tests;
+mod text_map;
+
+use std::path::Path;
+
+use document::{Entry, Key, Located, Reader, Span, entries};
+use layer::Layer;
+use targets::TargetTable;
+
+use crate::error::{Error, ErrorKind, Errors, Place, Result};
+use crate::program::Program;
+use crate::target::Target;
+
+pub use source_map::SourceMap;
+pub use test_table::{End, Test};
+
+/// A spec that was read: a program for each of its targets, and what running it must show.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    name: Option<String>,
+    targets: Vec<Located<Target>>,
+    common: Layer,
+    tables: Vec<TargetTable>,
+    tests: Vec<Test>,
+}
+
+/// Reads a spec from bytes that should be UTF-8. `folder` is where the paths of `file` start.
+///
+/// # Errors
+/// As [`read`]; a byte that is no UTF-8 has its place as [`Place::Text`], counted in bytes.
+pub fn read_bytes(bytes: &[u8], folder: &Path) -> Result<Spec> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => read(text, folder),
+        Err(error) => Err(syntax::no_utf8(bytes, &error).into()),
+    }
+}
+
+/// Reads a spec. `folder` is where the paths of `file` start.
+///
+/// # Errors
+/// All that is wrong with the spec, with its place as [`Place::Text`]: TOML syntax, and if that is right,
+/// unknown keys, wrong values and files that cannot be read. Where there is such a thing, wrong hex text
+/// and names defined twice are told as well; of a spec that reads, [`Spec::program`] tells them.
+pub fn read(text: &str, folder: &Path) -> Result<Spec> {
+    let mut reader = Reader::new(text, folder);
+    let table = syntax::parse(text, &mut reader.errors)?;
+    let mut document = Document::default();
+    reader.walk(&table, "a spec", &[DOCUMENT_KEYS, Layer::keys()], &mut document);
+    let spec = document.finish(&mut reader, table.is_empty());
+    if !reader.errors.is_empty() {
+        let targets = spec.targets.iter().map(|target| target.value);
+        let found = targets.filter_map(|target| lower::check_parts(&spec, target));
+        if let Some(errors) = Errors::merged(found) {
+            reader.errors.extend(errors);
+        }
+    }
+    reader.errors.into_result(spec)
+}
+
+impl Spec {
+    /// The program's name, if the spec says one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// What the spec is for, in its own order. At least one.
+    #[must_use]
+    pub fn targets(&self) -> Vec<Target> {
+        self.targets.iter().map(|target| target.value).collect()
+    }
+
+    /// Where the spec names `target`, in bytes of its text.
+    #[must_use]
+    pub fn target_span(&self, target: Target) -> Option<Span> {
+        self.targets.iter().find(|known| known.value == target).map(|known| known.span.clone())
+    }
+
+    /// What running the program must show.
+    #[must_use]
+    pub fn tests(&self) -> &[Test] {
+        &self.tests
+    }
+
+    /// The program for `target`.
+    ///
+    /// # Errors
+    /// All that is wrong with the spec for this target, with its place as [`Place::Text`]: hex text, names
+    /// defined twice, numbers that do not fit, items without contents, no code, no entry. A name that
+    /// nothing defines is found by the link.
+    pub fn program(&self, target: Target) -> Result<(Program<'_>, SourceMap)> {
+        lower::lower(self, target, &Place::Text(self.target_span(target).unwrap_or_default()))
+    }
+}
+
+/// What stands at the top of a spec.
+#[derive(Default)]
+struct Document {
+    name: Option<String>,
+    /// What `targets` says, and where.
+    targets: Option<(Vec<Located<Target>>, Span)>,
+    common: Layer,
+    tables: Vec<TargetTable>,
+    tests: Vec<Test>,
+}
+
+impl AsMut<Layer> for Document {
+    fn as_mut(&mut self) -> &mut Layer {
+        &mut self.common
+    }
+}
+
+const DOCUMENT_KEYS: &[Key<Document>] = &[
+    Key { name: "version", read: |reader, _, entry| check_version(reader, entry) },
+    Key { name: "name", read: read_name },
+    Key {
+        name: "targets",
+        read: |reader, document, entry| {
+            let targets = targets::read_targets(reader, entry);
+            document.targets = Some((targets, entry.span.clone()));
+        },
+    },
+    Key {
+        name: "target",
+        read: |reader, document, entry| {
+            let Some(table) = reader.table(entry) else { return };
+            for entry in entries(table) {
+                let table = targets::read_table(reader, &entry, &document.tables);
+                document.tables.extend(table);
+            }
+        },
+    },
+    Key {
+        name: "test",
+        read: |reader, document, entry| document.tests = test_table::read_tests(reader, entry),
+    },
+];
+
+/// The version of the language that this reader knows.
+const VERSION: i128 = 1;
+
+fn check_version(reader: &mut Reader<'_>, entry: &Entry<'_>) {
+    let interval = (i64::MIN.into(), i64::MAX.into());
+    if let Some(version) = reader.integer(entry, interval).filter(|&version| version != VERSION) {
+        let message = format!("this minild reads version {VERSION} of the language, not {version}");
+        let error = Error::new(ErrorKind::Unsupported, message);
+        let error = error.at(Place::Text(entry.span.clone()), "").value(version, VERSION..=VERSION);
+        reader.errors.push(error);
+    }
+}
+
+fn read_name(reader: &mut Reader<'_>, document: &mut Document, entry: &Entry<'_>) {
+    let Some(name) = reader.string(entry) else { return };
+    let is_file_name = !name.is_empty()
+        && !name.starts_with(['.', '-'])
+        && !name.contains(|c: char| c.is_control() || "/\\:*?\"<>|".contains(c));
+    if !is_file_name {
+        let message = format!("`name` is what the written file is called, and {name:?} cannot be");
+        let place = Place::Text(entry.span.clone());
+        reader.errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+    }
+    document.name = Some(name.into_owned());
+}
+
+impl Document {
+    fn finish(self, reader: &mut Reader<'_>, is_empty: bool) -> Spec {
+        let Self { name, targets, common, tables, tests } = self;
+        let said_at = targets.as_ref().map(|(_, span)| span.clone());
+        let targets = match targets {
+            Some((targets, _)) => targets,
+            None => targets::full_targets(&tables),
+        };
+        // Of a wrong target the reader knows already: then there is none because of that.
+        if targets.is_empty() && reader.errors.is_empty() {
+            let message = if is_empty { "the spec is empty" } else { "the spec is for no target" };
+            let error = Error::new(ErrorKind::Missing, message)
+                .at(Place::Text(said_at.unwrap_or_default()), "")
+                .help("say targets = [\"x86_64-linux\"], or give a target its code: [target.x86_64-linux]");
+            reader.errors.push(error);
+        } else {
+            let built: Vec<_> = targets.iter().map(|target| target.value).collect();
+            for test in &tests {
+                test.check(&built, &mut reader.errors);
+            }
+        }
+        Spec { name, targets, common, tables, tests }
+    }
+}

@@ -1,0 +1,182 @@
+//! Targets: which ones a spec is for, and which of its tables speak of one.
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+
+use super::document::{Entry, Located, Reader, Span, list};
+use super::item::View;
+use super::layer::Layer;
+use super::section::SectionTable;
+use crate::error::{Error, ErrorKind, Place};
+use crate::program::{Position, SectionKind};
+use crate::target::{Architecture, OperatingSystem, TARGETS, Target};
+
+/// What the X of `[target.X]` stands for; the greater one is the more special and wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Selector {
+    /// All targets of an architecture.
+    Architecture(Architecture),
+    /// All targets of an operating system.
+    OperatingSystem(OperatingSystem),
+    /// One target.
+    Target(Target),
+}
+
+impl Selector {
+    pub(super) fn selects(self, target: Target) -> bool {
+        match self {
+            Self::Architecture(architecture) => architecture == target.architecture,
+            Self::OperatingSystem(system) => system == target.operating_system,
+            Self::Target(only) => only == target,
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        let architecture = Architecture::ALL.iter().find(|known| known.name() == name);
+        let system = OperatingSystem::ALL.iter().find(|known| known.name() == name);
+        architecture
+            .map(|&architecture| Self::Architecture(architecture))
+            .or_else(|| system.map(|&system| Self::OperatingSystem(system)))
+            .or_else(|| target_named(name).map(Self::Target))
+    }
+
+    /// Reads a selector that stands at `span`.
+    pub(super) fn read(reader: &mut Reader<'_>, name: &str, span: &Span) -> Option<Self> {
+        let selector = Self::named(name);
+        if selector.is_none() {
+            let architectures = Architecture::ALL.iter().map(|known| known.name());
+            let systems = OperatingSystem::ALL.iter().map(|known| known.name());
+            let names = target_names().chain(architectures).chain(systems).collect();
+            reader.errors.push(unknown(name, "target, architecture or system", names, span));
+        }
+        selector
+    }
+}
+
+/// The target of a full name. `host` is none: a spec means the same on every machine.
+fn target_named(name: &str) -> Option<Target> {
+    (name != "host").then(|| name.parse().ok())?
+}
+
+fn target_names() -> impl Iterator<Item = &'static str> {
+    TARGETS.iter().map(|row| row.name)
+}
+
+fn unknown(name: &str, what: &str, names: Vec<&str>, span: &Span) -> Error {
+    let error = Error::new(ErrorKind::InvalidValue, format!("no {what} is called `{name}`"))
+        .at(Place::Text(span.clone()), "")
+        .nearest(name, names.iter().copied());
+    match (&error.help, name) {
+        (Some(_), _) => error,
+        (None, "host") => error.help("a spec says the same on every machine: name the target"),
+        (None, _) => error.help(format!("there are {}", list(names).replace(" or ", " and "))),
+    }
+}
+
+/// Reads `targets = […]`.
+pub(super) fn read_targets(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Located<Target>> {
+    let elements = reader.array(entry, "an array of targets").unwrap_or_default();
+    let mut targets: Vec<Located<Target>> = Vec::new();
+    for element in elements {
+        let Some(name) = reader.string(&element) else { continue };
+        let Some(value) = target_named(&name) else {
+            let error = unknown(&name, "target", target_names().collect(), &element.span);
+            reader.errors.push(error);
+            continue;
+        };
+        if let Some(first) = targets.iter().find(|known| known.value == value) {
+            let message = format!("`{value}` is listed twice");
+            let error = Error::new(ErrorKind::Conflict, message)
+                .at(Place::Text(element.span.clone()), "")
+                .at(Place::Text(first.span.clone()), "first listed here");
+            reader.errors.push(error);
+            continue;
+        }
+        targets.push(Located { value, span: element.span });
+    }
+    targets
+}
+
+/// A `[target.X]`.
+#[derive(Clone, Debug)]
+pub(super) struct TargetTable {
+    pub(super) selector: Selector,
+    /// Where X stands.
+    pub(super) span: Span,
+    pub(super) layer: Layer,
+}
+
+/// Reads one `[target.X]`, given those before it.
+pub(super) fn read_table(
+    reader: &mut Reader<'_>,
+    entry: &Entry<'_>,
+    before: &[TargetTable],
+) -> Option<TargetTable> {
+    let selector = Selector::read(reader, entry.key, &entry.key_span);
+    let table = reader.table(entry)?;
+    let mut layer = Layer::default();
+    reader.walk(table, &format!("`target.{}`", entry.key), &[Layer::keys()], &mut layer);
+    let selector = selector?;
+    if let Some(first) = before.iter().find(|table| table.selector == selector) {
+        let error = Error::new(ErrorKind::Conflict, format!("`{}` has two tables", entry.key))
+            .at(Place::Text(entry.key_span.clone()), "")
+            .at(Place::Text(first.span.clone()), "the first one");
+        return reader.refuse(error);
+    }
+    Some(TargetTable { selector, span: entry.key_span.clone(), layer })
+}
+
+/// What all layers that speak of one target say together.
+#[derive(Default)]
+pub(super) struct Merged<'s> {
+    pub(super) entry: Option<&'s Located<String>>,
+    pub(super) position: Option<&'s Located<Position>>,
+    /// Numbers by name.
+    pub(super) constants: IndexMap<&'s str, &'s Located<i128>, FxBuildHasher>,
+    /// Items by kind and name; one that several layers mention has the place of the first.
+    pub(super) items: IndexMap<(SectionKind, &'s str), View<'s>, FxBuildHasher>,
+    /// Sections by name, each with the place of its name.
+    pub(super) sections: IndexMap<&'s str, (&'s Span, SectionTable), FxBuildHasher>,
+}
+
+impl<'s> Merged<'s> {
+    /// The layers of `target`: what is common, then the tables that select it, the most special last.
+    pub(super) fn new(common: &'s Layer, tables: &'s [TargetTable], target: Target) -> Self {
+        let mut special: Vec<_> =
+            tables.iter().filter(|table| table.selector.selects(target)).collect();
+        special.sort_by_key(|table| table.selector);
+        let mut merged = Self::default();
+        for layer in std::iter::once(common).chain(special.into_iter().map(|table| &table.layer)) {
+            merged.add(layer);
+        }
+        merged
+    }
+
+    fn add(&mut self, layer: &'s Layer) {
+        self.entry = layer.entry.as_ref().or(self.entry);
+        self.position = layer.position.as_ref().or(self.position);
+        self.constants.extend(layer.constants.iter().map(|(name, number)| (name.as_str(), number)));
+        for (name, special) in &layer.sections {
+            let table = match self.sections.get(name.as_str()) {
+                Some((_, common)) => common.overridden_by(special),
+                None => special.clone(),
+            };
+            self.sections.insert(name, (&special.span, table));
+        }
+        for ((kind, name), item) in &layer.items {
+            self.items
+                .entry((*kind, name))
+                .and_modify(|merged| merged.override_by(item.view()))
+                .or_insert_with(|| item.view());
+        }
+    }
+}
+
+/// The targets that have a table of their own, in the order of the tables.
+pub(super) fn full_targets(tables: &[TargetTable]) -> Vec<Located<Target>> {
+    let full = tables.iter().filter_map(|table| match table.selector {
+        Selector::Target(value) => Some(Located { value, span: table.span.clone() }),
+        _ => None,
+    });
+    full.collect()
+}

@@ -1,0 +1,769 @@
+//! What is said of wrong keys, targets, tests and names.
+
+use expect_test::expect;
+
+use super::check_errors;
+
+#[test]
+fn the_empty_spec() {
+    check_errors(
+        "",
+        expect![[r#"
+        1:1-1:1: missing: the spec is empty
+          help: say targets = ["x86_64-linux"], or give a target its code: [target.x86_64-linux]
+    "#]],
+    );
+}
+
+#[test]
+fn only_a_comment() {
+    check_errors(
+        r#"
+        # nothing
+        "#,
+        expect![[r#"
+            1:1-1:1: missing: the spec is empty
+              help: say targets = ["x86_64-linux"], or give a target its code: [target.x86_64-linux]
+        "#]],
+    );
+}
+
+#[test]
+fn no_target() {
+    check_errors(
+        r#"
+        name = 'x'
+        "#,
+        expect![[r#"
+            1:1-1:1: missing: the spec is for no target
+              help: say targets = ["x86_64-linux"], or give a target its code: [target.x86_64-linux]
+        "#]],
+    );
+}
+
+#[test]
+fn no_targets_listed() {
+    check_errors(
+        r#"
+        targets = []
+        "#,
+        expect![[r#"
+            1:11-1:13: missing: the spec is for no target
+              help: say targets = ["x86_64-linux"], or give a target its code: [target.x86_64-linux]
+        "#]],
+    );
+}
+
+#[test]
+fn an_unknown_key() {
+    check_errors(
+        r#"
+        postion = 'fixed'
+        targets = ['x86_64-linux']
+        hex = 'start: f4'
+        "#,
+        expect![[r#"
+            1:1-1:8: unknown-key: a spec has no key `postion`
+              help: did you mean `position`?
+        "#]],
+    );
+}
+
+#[test]
+fn an_unknown_key_that_is_like_none() {
+    check_errors(
+        r#"
+        colour = 3
+        targets = ['x86_64-linux']
+        hex = 'start: f4'
+        "#,
+        expect![[r#"
+            1:1-1:7: unknown-key: a spec has no key `colour`
+              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
+        "#]],
+    );
+}
+
+#[test]
+fn a_key_of_a_later_version() {
+    check_errors(
+        r#"
+        asm = 'nop'
+        [stack]
+        size = 1
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        "#,
+        expect![[r#"
+            1:1-1:4: unknown-key: a spec has no key `asm`
+              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
+            2:2-2:7: unknown-key: a spec has no key `stack`
+              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_keys_below() {
+    check_errors(
+        r#"
+        [rodata.a]
+        txet = 'x'
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        version = 1
+        [target.x86_64-linux.bss.b]
+        size = 1
+        text = 'x'
+        [[test]]
+        exits = 42
+        "#,
+        expect![[r#"
+            2:1-2:5: unknown-key: `rodata.a` has no key `txet`
+              help: did you mean `text`?
+            5:1-5:8: unknown-key: `target.x86_64-linux` has no key `version`
+              help: its keys are `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
+            8:1-8:5: unknown-key: `bss.b` has no key `text`
+              help: its keys are `size` and `align`
+            10:1-10:6: unknown-key: `test` has no key `exits`
+              help: did you mean `exit`?
+            1:9-1:10: missing: `rodata.a` does not say what it holds
+              help: it can have `text`, `cstring`, `utf16`, `hex`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32`, `i64`, `f32`, `f64`, `pointers`, `file`, `fields` or `size`
+        "#]],
+    );
+}
+
+#[test]
+fn wrong_types() {
+    check_errors(
+        r#"
+        name = 1
+        targets = 'x86_64-linux'
+        entry = ['start']
+        position = true
+        rodata = 5
+        test = 1
+        [data]
+        u32 = 5
+        b = { u8 = 1.5, align = [1] }
+        [bss]
+        c = 'text'
+        "#,
+        expect![[r#"
+            1:8-1:9: invalid-value: `name` must be a string, not an integer
+            2:11-2:25: invalid-value: `targets` must be an array of targets, not a string
+            3:9-3:18: invalid-value: `entry` must be a string, not an array
+            4:12-4:16: invalid-value: `position` must be a string, not a boolean
+            5:10-5:11: invalid-value: `rodata` must be a table, not an integer
+            6:8-6:9: invalid-value: `test` must be an array of tables: [[test]], not an integer
+            8:7-8:8: invalid-value: `u32` must be a table or a string, not an integer
+              help: an item has a name: [data.NAME]
+            9:12-9:15: invalid-value: `u8` must be an integer, or an array of integers, not a float
+            9:25-9:28: invalid-value: `align` must be a number of bytes or a string like "64 KiB", not an array
+            11:5-11:11: invalid-value: `c` must be a table, not a string
+        "#]],
+    );
+}
+
+#[test]
+fn a_wrong_version() {
+    check_errors(
+        r#"
+        version = 2
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        "#,
+        expect![[r#"
+            1:11-1:12: unsupported: this minild reads version 1 of the language, not 2
+        "#]],
+    );
+}
+
+#[test]
+fn a_name_that_is_a_path() {
+    check_errors(
+        r#"
+        name = '../x'
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        "#,
+        expect![[r#"
+            1:8-1:14: invalid-value: `name` is what the written file is called, and "../x" cannot be
+        "#]],
+    );
+}
+
+#[test]
+fn a_wrong_position() {
+    check_errors(
+        r#"
+        position = 'fix'
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        "#,
+        expect![[r#"
+            1:12-1:17: invalid-value: `position` is "independent" or "fixed", not "fix"
+        "#]],
+    );
+}
+
+#[test]
+fn unknown_targets() {
+    check_errors(
+        r#"
+        targets = ['x86_64-linus', 'host']
+        [target.x86_65]
+        [target.host]
+        "#,
+        expect![[r#"
+            1:12-1:26: invalid-value: no target is called `x86_64-linus`
+              help: did you mean `x86_64-linux`?
+            1:28-1:34: invalid-value: no target is called `host`
+              help: a spec says the same on every machine: name the target
+            2:9-2:15: invalid-value: no target, architecture or system is called `x86_65`
+              help: did you mean `x86_64`?
+            3:9-3:13: invalid-value: no target, architecture or system is called `host`
+              help: a spec says the same on every machine: name the target
+        "#]],
+    );
+}
+
+#[test]
+fn a_target_twice() {
+    check_errors(
+        r#"
+        targets = ['x86_64-linux', 'x86_64-unknown-linux-gnu']
+        hex = 'start: f4'
+        "#,
+        expect![[r#"
+            1:28-1:54: conflict: `x86_64-linux` is listed twice
+              1:12-1:26: first listed here
+        "#]],
+    );
+}
+
+#[test]
+fn two_tables_of_a_target() {
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        [target.x86_64-linux-gnu]
+        entry = 'start'
+        "#,
+        expect![[r#"
+            3:9-3:25: conflict: `x86_64-linux-gnu` has two tables
+              1:9-1:21: the first one
+        "#]],
+    );
+}
+
+#[test]
+fn a_test_that_would_never_run() {
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        [[test]]
+        targets = ['linux', 'aarch64']
+        "#,
+        expect![[r#"
+            4:21-4:30: conflict: this test is for a target that the spec is not for
+        "#]],
+    );
+}
+
+#[test]
+fn wrong_tests() {
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        [[test]]
+        exit = 256
+        args = 'one'
+        env = { 'A=B' = 'c', D = 1 }
+        timeout = '5 parsecs'
+        contains = ['a', '']
+        [[test]]
+        exit = 1
+        signal = 'SIGSEGV'
+        [[test]]
+        signal = 'SIGSEG'
+        timeout = 0
+        "#,
+        expect![[r#"
+            5:8-5:13: invalid-value: `args` must be an array of strings, not a string
+            6:9-6:14: invalid-value: "A=B" is no name of an environment variable
+            6:26-6:27: invalid-value: `D` must be a string, not an integer
+            7:11-7:22: invalid-value: `parsecs` is no unit of `timeout`
+              help: its units are `s`, `ms` and `min`
+            8:18-8:20: invalid-value: an empty text is found in whatever the program writes
+            11:1-11:7: conflict: a run ends by itself or by a signal, not by both
+              10:8-10:9: an exit status is asked for here
+            13:10-13:18: invalid-value: no signal is called `SIGSEG`
+              help: did you mean `SIGSEGV`?
+            14:11-14:12: out-of-range: `timeout` cannot be 0: it is from 1 to 86400
+            4:8-4:11: out-of-range: on `x86_64-linux` the exit status cannot be 256: it is from 0 to 255
+        "#]],
+    );
+}
+
+#[test]
+fn no_code() {
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        [rodata]
+        a = 'x'
+        "#,
+        expect![[r#"
+            1:9-1:21: missing: the program for `x86_64-linux` has no code
+              help: give [target.x86_64-linux] a `hex` or a `file`
+        "#]],
+    );
+}
+
+#[test]
+fn no_entry() {
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        hex = 'begin: f4'
+        [target.aarch64-linux]
+        hex = 'start: d65f03c0'
+        "#,
+        expect![[r#"
+            1:9-1:21: missing: the program for `x86_64-linux` has no entry: nothing is called `start`
+              help: give its first instruction the label `start:`, or say entry = "NAME"
+        "#]],
+    );
+}
+
+#[test]
+fn an_undefined_entry() {
+    check_errors(
+        r#"
+        entry = 'main'
+        [target.x86_64-linux]
+        hex = 'man: f4'
+        "#,
+        expect![[r#"
+            1:9-1:15: undefined-symbol: the entry `main` is not defined for `x86_64-linux`
+              help: did you mean `man`?
+        "#]],
+    );
+}
+
+#[test]
+fn a_key_twice() {
+    check_errors(
+        r#"
+        targets = ['x86_64-linux']
+        hex = 'start: f4'
+        [rodata]
+        a = 'x'
+        b = 'y'
+        a = 'z'
+        "#,
+        expect![[r#"
+            6:1-6:2: syntax: `a` is said twice
+              4:1-4:2: first said here
+        "#]],
+    );
+}
+
+#[test]
+fn a_table_twice() {
+    check_errors(
+        r#"
+        targets = ['x86_64-linux']
+        hex = 'start: f4'
+        [rodata.a]
+        text = 'x'
+        [data.a]
+        text = 'y'
+        [rodata.a]
+        text = 'z'
+        "#,
+        expect![[r#"
+            7:9-7:10: syntax: `a` is said twice
+              3:9-3:10: first said here
+            7:9-7:10: duplicate-symbol: `a` is defined twice
+              5:7-5:8: first defined here
+        "#]],
+    );
+}
+
+#[test]
+fn duplicates_do_not_hide_what_else_is_wrong() {
+    check_errors(
+        r#"
+        targets = ['x86_64-linux']
+        hex = 'start: f4'
+        entry = 5
+        entry = 'x'
+        [rodata]
+        a = { u8 = 256 }
+        a = 'x'
+        "#,
+        expect![[r#"
+            4:1-4:6: syntax: `entry` is said twice
+              3:1-3:6: first said here
+            7:1-7:2: syntax: `a` is said twice
+              6:1-6:2: first said here
+            3:9-3:10: invalid-value: `entry` must be a string, not an integer
+            6:12-6:15: out-of-range: `u8` cannot be 256: it is from 0 to 255
+        "#]],
+    );
+}
+
+#[test]
+fn several_mistakes_of_toml() {
+    check_errors(
+        r#"
+        name = hello
+        [rodata.a]
+        text = 'x
+        align = 4
+        [rodata.b]
+        text = 'y'
+        [rodata.c]
+        text = "a\qb"
+        "#,
+        expect![[r#"
+            1:8-1:13: syntax: string values must be quoted, expected literal string
+            3:10-3:10: syntax: invalid literal string, expected `'`
+            8:11-8:11: syntax: missing escaped value, expected `b`, `e`, `f`, `n`, `r`, `\`, `"`, `x`, `u`, `U`
+        "#]],
+    );
+}
+
+#[test]
+fn toml_that_is_none() {
+    check_errors(
+        r#"
+        targets = [
+        hex = 'start: f4
+        [rodata
+        a = 1979-
+        "#,
+        expect![[r#"
+            2:5-2:6: syntax: unexpected `=` in array, expected value, `]`
+        "#]],
+    );
+}
+
+#[test]
+fn one_name_in_two_groups() {
+    check_errors(
+        r#"
+        targets = ['x86_64-linux']
+        hex = 'start: f4'
+        [rodata]
+        a = 'x'
+        [data]
+        a = 'y'
+        "#,
+        expect![[r#"
+            6:1-6:2: duplicate-symbol: `a` is defined twice
+              4:1-4:2: first defined here
+        "#]],
+    );
+}
+
+#[test]
+fn a_label_called_as_an_item() {
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        hex = '''
+        start:
+        a: f4'''
+        [rodata]
+        a = 'x'
+        "#,
+        expect![[r#"
+            6:1-6:2: duplicate-symbol: `a` is defined twice
+              4:1-4:2: first defined here
+        "#]],
+    );
+}
+
+#[test]
+fn a_constant_of_too_many_bits() {
+    check_errors(
+        r#"
+        [constants]
+        b = 99999999999999999999
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        "#,
+        expect![[r#"
+            2:5-2:25: out-of-range: `b` cannot be 99999999999999999999: it is from -9223372036854775808 to 18446744073709551615
+        "#]],
+    );
+}
+
+#[test]
+fn a_constant_called_as_a_label() {
+    check_errors(
+        r#"
+        [constants]
+        start = 1
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        "#,
+        expect![[r#"
+            4:8-4:13: duplicate-symbol: `start` is defined twice
+              2:1-2:6: first defined here
+        "#]],
+    );
+}
+
+#[test]
+fn a_label_twice() {
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        hex = 'start: f4 start: f4'
+        "#,
+        expect![[r#"
+            2:18-2:23: duplicate-symbol: `start` is defined twice
+              2:8-2:13: first defined here
+        "#]],
+    );
+}
+
+#[test]
+fn bare_code_and_its_table() {
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        [target.x86_64-linux.code.code]
+        hex = 'f4'
+        "#,
+        expect![[r#"
+            3:27-3:31: conflict: `hex` and `code.code` are the same item
+              2:1-2:4: said here without a table of its own
+              help: give this one another name
+        "#]],
+    );
+}
+
+#[test]
+fn names_that_are_none() {
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        hex = 'start: f4'
+        [rodata]
+        'a b' = 'x'
+        '' = 'x'
+        1a = 'x'
+        '.a' = 'x'
+        'a.size' = 'x'
+        "#,
+        expect![[r#"
+            4:1-4:6: invalid-value: `a b` has ' ': names have letters, digits and _ . $ @ ?
+            5:1-5:3: invalid-value: a name has at least one letter
+            6:1-6:3: invalid-value: `1a` starts with a digit, as numbers do
+            7:1-7:5: invalid-value: `.a` starts with a dot, as the local labels of hex text do
+            8:1-8:9: invalid-value: `a.size` ends with `.size`, which stands for an item's size
+        "#]],
+    );
+}
+
+#[test]
+fn files_that_cannot_be_read() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::create_dir(folder.path().join("folder")).expect("the folder is made");
+    let text = "[target.x86_64-linux]\nfile = 'missing.bin'\n[rodata]\na = { file = 'folder' }\nb = { file = '' }\nc = { file = 1 }\n";
+    expect![[r#"
+        2:8-2:21: file: `missing.bin` cannot be read: there is no such file
+          help: paths start at the spec's folder
+        4:14-4:22: file: `folder` is a folder, not a file
+          help: paths start at the spec's folder
+        5:14-5:16: invalid-value: `file` is the path of a file, and this is empty
+        6:14-6:15: invalid-value: `file` must be a string, not an integer
+    "#]]
+    .assert_eq(&super::all_errors(text, folder.path()));
+}
+
+#[test]
+fn a_file_has_its_own_size() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("a.bin"), "x").expect("the file is written");
+    let text = "[target.x86_64-linux]\nhex = 'start: f4'\n[rodata.a]\nfile = 'a.bin'\nsize = 5\n";
+    expect![[r#"
+        5:8-5:9: conflict: the size of a `file` is the file's
+          4:1-4:5: the file
+    "#]]
+    .assert_eq(&super::all_errors(text, folder.path()));
+}
+
+#[test]
+fn places_behind_a_byte_order_mark_are_right() {
+    check_errors("\u{feff}nam = 'x'\ntargets = ['x86_64-linux']\nhex = 'start: 4'", expect![[r#"
+        1:2-1:5: unknown-key: a spec has no key `nam`
+          help: did you mean `name`?
+        3:15-3:16: syntax: `4` has 1 digit: a byte has two
+    "#]]);
+}
+
+#[test]
+fn nesting_without_end() {
+    let text = format!("name = {}1", "[".repeat(100_000));
+    let said = super::all_errors(&text, std::path::Path::new("."));
+    expect![[r#"
+        1:88-1:89: syntax: cannot recurse further; max recursion depth met
+    "#]].assert_eq(&said);
+}
+
+#[test]
+fn text_that_is_not_utf_8() {
+    let said = |bytes: &[u8]| {
+        let errors = crate::input::spec::read_bytes(bytes, std::path::Path::new(".")).unwrap_err();
+        format!("{errors:#?}")
+    };
+    expect![[r#"
+        Errors(
+            [
+                Error {
+                    kind: Syntax,
+                    message: "the spec is not UTF-8: byte 8 is 0xff",
+                    notes: [
+                        Note {
+                            place: Text(
+                                8..9,
+                            ),
+                            label: "",
+                        },
+                    ],
+                    help: None,
+                    value: None,
+                    interval: None,
+                },
+            ],
+        )"#]]
+    .assert_eq(&said(b"name = '\xff'"));
+    expect![[r#"
+        Errors(
+            [
+                Error {
+                    kind: Syntax,
+                    message: "the spec is not UTF-8: byte 0 is 0xff",
+                    notes: [
+                        Note {
+                            place: Text(
+                                0..1,
+                            ),
+                            label: "",
+                        },
+                    ],
+                    help: Some(
+                        "it looks like UTF-16: save it as UTF-8",
+                    ),
+                    value: None,
+                    interval: None,
+                },
+            ],
+        )"#]]
+    .assert_eq(&said(b"\xff\xfen\0a\0m\0e\0"));
+}
+
+#[test]
+fn wrong_sections() {
+    check_errors(
+        r#"
+        targets = ["x86_64-linux"]
+        hex = "start: f4"
+        [rodata]
+        a = "x"
+        b = "y"
+        [data]
+        c = "z"
+        [bss]
+        d.size = "1 TiB"
+        [section.a]
+        contents = ["b"]
+        [section.empty]
+        contents = []
+        [section.nothing]
+        [section.unknown]
+        kind = "text"
+        contents = ["aa", "b", 5]
+        at = 4096
+        "#,
+        expect![[r#"
+            16:8-16:14: invalid-value: `kind` is `code`, `rodata`, `data` or `bss`, not `text`
+            17:24-17:25: invalid-value: `contents` must be a string, not an integer
+            18:1-18:3: unknown-key: `section.unknown` has no key `at`
+              help: its keys are `kind`, `align` and `contents`
+            13:12-13:14: missing: `section.empty` holds nothing
+              help: list its items: contents = ["NAME"]
+            14:10-14:17: missing: `section.nothing` holds nothing
+              help: list its items: contents = ["NAME"]
+            17:13-17:17: undefined-symbol: no item is called `aa`
+              help: did you mean `a`?
+            17:19-17:22: conflict: `b` cannot lie at two places
+              11:13-11:16: first listed here
+            10:10-10:11: duplicate-symbol: `a` is defined twice
+              4:1-4:2: first defined here
+        "#]],
+    );
+    check_errors(
+        r#"
+        targets = ["x86_64-linux"]
+        hex = "start: f4"
+        [rodata]
+        a = "x"
+        b = "y"
+        [data]
+        c = "z"
+        [bss]
+        d.size = "1 TiB"
+        [section.a]
+        contents = ["a"]
+        [section.two]
+        contents = ["b", "b", "a", "e"]
+        [section.mixed]
+        contents = ["c", "d"]
+        [section.zeros]
+        kind = "bss"
+        contents = ["d", "c"]
+        "#,
+        expect![[r#"
+            13:18-13:21: conflict: `b` cannot lie at two places
+              13:13-13:16: first listed here
+            13:23-13:26: conflict: `a` cannot lie at two places
+              11:13-11:16: first listed here
+            13:28-13:31: undefined-symbol: no item is called `e`
+              help: did you mean `a`?
+            15:18-15:21: conflict: `d` is bss and `c` is data
+              15:13-15:16: the first item
+              help: say what the section is: kind = "data"
+            18:13-18:16: conflict: `d` cannot lie at two places
+              15:18-15:21: first listed here
+            18:18-18:21: conflict: `c` cannot lie at two places
+              15:13-15:16: first listed here
+            10:10-10:11: duplicate-symbol: `a` is defined twice
+              4:1-4:2: first defined here
+        "#]],
+    );
+    check_errors(
+        r#"
+        targets = ["x86_64-linux"]
+        hex = "start: f4"
+        data.c = "z"
+        bss.d.size = "1 TiB"
+        [section.large]
+        kind = "data"
+        contents = ["d", "c"]
+        "#,
+        expect![[r#"
+            7:13-7:16: too-large: `large` is too large: at most 268435456 bytes
+        "#]],
+    );
+}
