@@ -65,7 +65,7 @@ fn runs_as_its_tests_say(case: &Case) -> Checked {
 fn check(test: &Test, mut command: Command) -> Checked {
     let (status, says) = match test.end() {
         // Neither silence nor a crash can pass for this.
-        End::Exit(status @ 1..=127) => (i32::from(status), None),
+        End::Exit(status @ 1..=127) => (status.cast_signed(), None),
         End::Signal(name @ "SIGSEGV") => (128 + 11, Some(name)),
         other => return Err(format!("{other:?} is no end that proves anything").into()),
     };
