@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Folders that work for every format, so know none by name.
 const FORMAT_FREE: &[&str] = &["src/program", "src/link", "src/arch"];
-const FORMATS: &[&str] = &["elf", "macho", "mach", "pe", "coff", "uefi", "efi"];
+const FORMATS: &[&str] = &["elf", "macho", "mach", "pe", "coff"];
 
 /// A longer file holds two ideas.
 const LINES: usize = 600;
