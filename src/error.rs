@@ -152,7 +152,8 @@ impl Error {
     }
 
     /// Whether both report the same mistake at the same place of the text.
-    fn has_cause_of(&self, other: &Self) -> bool {
+    #[must_use]
+    pub fn has_cause_of(&self, other: &Self) -> bool {
         let cause = |error: &Self| match error.notes.first() {
             Some(Note { place: Place::Text(range), .. }) => Some((error.kind, range.clone())),
             _ => None,

@@ -53,12 +53,42 @@ pub fn link(program: &Program<'_>, options: &Options) -> Result<Image> {
 /// # Errors
 /// Everything that is wrong with the program, at once; a folder that cannot be written to.
 pub fn link_to(program: &Program<'_>, options: &Options, path: &Path) -> Result<Layout> {
+    link_beside(program, options, path)?.put_in_place()
+}
+
+/// Links a program into a new file in the folder of `path`, which does not take that name yet: for who has
+/// several files to write and wants all of them or none.
+///
+/// # Errors
+/// As for [`link_to`].
+pub fn link_beside<'p>(
+    program: &Program<'_>,
+    options: &Options,
+    path: &'p Path,
+) -> Result<Pending<'p>> {
     let replacement = Replacement::beside(path)?;
     let mut output = Output::file(replacement.open()?);
     let layout = run(program, options, Some(&mut output))?;
     output.finish().map_err(|error| cannot_write(&error))?;
-    replacement.put_in_place()?;
-    Ok(layout)
+    Ok(Pending { replacement, layout })
+}
+
+/// A linked program in a file that waits beside its place; dropped, it is as if it had never been.
+#[derive(Debug)]
+pub struct Pending<'p> {
+    replacement: Replacement<'p>,
+    layout: Layout,
+}
+
+impl Pending<'_> {
+    /// Gives the file its name, in place of an old one.
+    ///
+    /// # Errors
+    /// When the system does not let it be renamed.
+    pub fn put_in_place(self) -> Result<Layout> {
+        self.replacement.put_in_place()?;
+        Ok(self.layout)
+    }
 }
 
 /// Links programs for macOS, one an architecture, into one universal file in memory.

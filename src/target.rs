@@ -64,6 +64,16 @@ impl OperatingSystem {
             Self::Uefi => "uefi",
         }
     }
+
+    /// The format of the files that its loader reads.
+    #[must_use]
+    pub const fn format(self) -> &'static str {
+        match self {
+            Self::Linux => "ELF64",
+            Self::MacOs => "Mach-O",
+            Self::Windows | Self::Uefi => "PE32+",
+        }
+    }
 }
 
 impl fmt::Display for OperatingSystem {

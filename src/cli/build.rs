@@ -1,0 +1,171 @@
+//! `minild build`: writes an executable for every target of a spec.
+//!
+//! All or nothing: every target is linked into a file beside its place first; where any has an error, no
+//! output is touched. Then each is renamed into place.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use minild::program::Contents;
+use minild::{Error, ErrorKind, Place, Program, Target};
+use serde::Serialize;
+
+use super::report::Report;
+use super::spec_file::SpecFile;
+use super::table::{Side, Table};
+use super::{Failure, Format, FormatArguments, LinkArguments, TargetArguments, print};
+
+/// Write an executable for every target of a spec
+///
+/// A spec for one target gives `NAME`, with the suffix that its system wants; several give
+/// `NAME-TARGET` each. Where any target has an error, no file is written.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The spec; `-` reads it from standard input
+    spec: PathBuf,
+    #[command(flatten)]
+    targets: TargetArguments,
+    /// The file to write, for a single target; `-` writes it to standard output
+    #[arg(short, long, value_name = "FILE", conflicts_with = "out_dir")]
+    output: Option<PathBuf>,
+    /// The folder to write to, made if it is not there [default: the current one]
+    #[arg(long, value_name = "FOLDER")]
+    out_dir: Option<PathBuf>,
+    #[command(flatten)]
+    link: LinkArguments,
+    #[command(flatten)]
+    format: FormatArguments,
+}
+
+impl Arguments {
+    pub(super) fn format(&self) -> Format {
+        self.format.format
+    }
+}
+
+#[derive(Serialize)]
+struct Written {
+    target: &'static str,
+    path: String,
+    /// In bytes.
+    size: u64,
+}
+
+pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let file = SpecFile::read(&arguments.spec)?;
+    let targets = file.targets(&arguments.targets)?;
+    if arguments.output.is_some() && targets.len() != 1 {
+        let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
+        return Err(Failure::Usage(format!(
+            "-o names one file, and {} would give {}; choose one with --target, or use --out-dir",
+            file.source.name,
+            names.join(", ")
+        )));
+    }
+    if arguments.output.as_deref() == Some(Path::new("-")) {
+        return to_stdout(arguments, &file, &targets);
+    }
+
+    let paths = paths(arguments, &file, &targets)?;
+    let options = arguments.link.options();
+    let mut next = paths.iter();
+    let pending = file.link(&targets, |_, program| {
+        let path = next.next().expect("a path was made for each target");
+        check_inputs(&file, program, path)?;
+        minild::link_beside(program, &options, path)
+    })?;
+
+    let mut written = Vec::new();
+    for ((pending, target), path) in pending.into_iter().zip(&targets).zip(&paths) {
+        let layout = pending.put_in_place().map_err(|errors| {
+            let findings = errors.into_iter().map(Into::into).collect();
+            Failure::Report(Report::new(file.source.clone(), findings))
+        })?;
+        let path = path.display().to_string();
+        written.push(Written { target: target.name(), path, size: layout.file_size.0 });
+    }
+    print(arguments.format(), &written)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn to_stdout(
+    arguments: &Arguments,
+    file: &SpecFile,
+    targets: &[Target],
+) -> Result<ExitCode, Failure> {
+    if arguments.format() == Format::Json {
+        let message = "-o - writes the executable where --format json would print".to_owned();
+        return Err(Failure::Usage(message));
+    }
+    let options = arguments.link.options();
+    for image in file.link(targets, |_, program| minild::link(program, &options))? {
+        print::bytes(&image.bytes)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Where the file of each target goes.
+fn paths(
+    arguments: &Arguments,
+    file: &SpecFile,
+    targets: &[Target],
+) -> Result<Vec<PathBuf>, Failure> {
+    if let Some(output) = &arguments.output {
+        return Ok(vec![output.clone()]);
+    }
+    let folder = arguments.out_dir.clone().unwrap_or_default();
+    if arguments.out_dir.is_some() {
+        fs::create_dir_all(&folder).map_err(|error| {
+            Failure::Other(format!("cannot make the folder {}: {error}", folder.display()))
+        })?;
+    }
+    let Some(name) = file.name() else {
+        let message = "the spec has no `name` for the file: say it there, or with -o";
+        return Err(Failure::Usage(message.to_owned()));
+    };
+    let several = targets.len() > 1;
+    let file_name = |target: &Target| {
+        let suffix = target.row().executable_suffix;
+        if several { format!("{name}-{target}{suffix}") } else { format!("{name}{suffix}") }
+    };
+    Ok(targets.iter().map(|target| folder.join(file_name(target))).collect())
+}
+
+/// The output must not take the place of what it is made from.
+fn check_inputs(file: &SpecFile, program: &Program<'_>, output: &Path) -> minild::Result<()> {
+    let Ok(output_file) = output.canonicalize() else { return Ok(()) };
+    let is_output = |input: &Path| input.canonicalize().is_ok_and(|input| input == output_file);
+    let conflict = |what: &str| {
+        let message = format!("cannot write {}: it is {what}", output.display());
+        Error::new(ErrorKind::Conflict, message).help("name another output with `-o`")
+    };
+    if file.path.as_deref().is_some_and(is_output) {
+        return Err(conflict("the spec itself").into());
+    }
+    for (section, contents) in program.sections_with_ids() {
+        if let Contents::File { path, .. } = &contents.contents
+            && is_output(path)
+        {
+            let place = Place::Section { section, offset: 0 };
+            return Err(conflict("one of its inputs").at(place, "used here").into());
+        }
+    }
+    Ok(())
+}
+
+fn print(format: Format, written: &[Written]) -> Result<(), Failure> {
+    #[derive(Serialize)]
+    struct Document<'w> {
+        outputs: &'w [Written],
+    }
+    if format == Format::Json {
+        return Ok(print::json(&Document { outputs: written })?);
+    }
+    let mut table =
+        Table::new([("target", Side::Left), ("file", Side::Left), ("bytes", Side::Right)]);
+    for Written { target, path, size } in written {
+        table.row([(*target).to_owned(), path.clone(), print::grouped(*size)]);
+    }
+    Ok(print::text(&table.render())?)
+}

@@ -1,0 +1,169 @@
+//! The command: its arguments, one file a subcommand, and what its ends mean.
+//!
+//! Exit status 0: done; 1: the input is wrong, or what was asked for failed; 2: the command line is wrong.
+//! `minild run` ends as the program does.
+
+mod build;
+mod check;
+mod layout;
+mod print;
+mod report;
+mod run;
+mod spec_file;
+mod table;
+mod targets;
+mod test;
+
+use std::io;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind as UsageError;
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use minild::{Options, Target, error::nearest_name, target::TARGETS};
+
+use report::Report;
+
+/// Turns machine code and data into executables, on any host, without an SDK or another linker.
+#[derive(Debug, Parser)]
+#[command(name = "minild", version, subcommand_required = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(flatten)]
+    color: colorchoice_clap::Color,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Build(build::Arguments),
+    Run(run::Arguments),
+    Test(test::Arguments),
+    Check(check::Arguments),
+    Layout(layout::Arguments),
+    Targets(targets::Arguments),
+}
+
+/// What every command that links takes.
+#[derive(Debug, clap::Args)]
+struct LinkArguments {
+    /// Leave the symbol table out
+    #[arg(long)]
+    strip: bool,
+}
+
+impl LinkArguments {
+    fn options(&self) -> Options {
+        let mut options = Options::default();
+        options.strip = self.strip;
+        options
+    }
+}
+
+/// What every command that looks at some of a spec's targets takes.
+#[derive(Debug, clap::Args)]
+struct TargetArguments {
+    /// Only this target of the spec; may be given several times. `host` is this machine
+    #[arg(long = "target", value_name = "TARGET", value_parser = target)]
+    targets: Vec<Target>,
+}
+
+/// What every command that prints takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+struct FormatArguments {
+    /// How to print, errors included
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    format: Format,
+}
+
+/// How results and errors are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// One JSON document on standard output
+    Json,
+}
+
+/// Reads the name of a target.
+fn target(name: &str) -> Result<Target, String> {
+    name.parse().map_err(|error| match nearest_name(name, TARGETS.iter().map(|row| row.name)) {
+        Some(near) => format!("{error}; did you mean `{near}`?"),
+        None => format!("{error}; `minild targets` lists all"),
+    })
+}
+
+/// Why a command did not do what was asked.
+#[derive(Debug)]
+enum Failure {
+    /// The input is wrong, in these ways.
+    Report(Report),
+    /// The command line is wrong.
+    Usage(String),
+    /// Something went wrong that has no place in an input.
+    Other(String),
+    /// Standard output does not take what is printed.
+    Output(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Output(error)
+    }
+}
+
+/// Runs the command line that this process was started with.
+pub(crate) fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    arguments.color.write_global();
+    let (format, result) = match &arguments.command {
+        Command::Build(arguments) => (arguments.format(), build::build(arguments)),
+        Command::Run(arguments) => (Format::Text, run::run(arguments)),
+        Command::Test(arguments) => (arguments.format(), test::test(arguments)),
+        Command::Check(arguments) => (arguments.format(), check::check(arguments)),
+        Command::Layout(arguments) => (arguments.format(), layout::layout(arguments)),
+        Command::Targets(arguments) => (arguments.format(), targets::targets(arguments)),
+    };
+    result.unwrap_or_else(|failure| end(format, failure))
+}
+
+/// Tells why, and with which status this process ends.
+fn end(format: Format, failure: Failure) -> ExitCode {
+    match failure {
+        Failure::Usage(message) => {
+            Arguments::command().error(UsageError::ArgumentConflict, message).exit()
+        }
+        Failure::Report(report) => match report.print(format) {
+            Ok(()) => ExitCode::FAILURE,
+            Err(error) => end(Format::Text, Failure::Output(error)),
+        },
+        Failure::Other(message) => match Report::of_message(message).print(format) {
+            Ok(()) => ExitCode::FAILURE,
+            Err(error) => end(Format::Text, Failure::Output(error)),
+        },
+        // Whoever reads has seen enough (`minild layout … | head`).
+        Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Failure::Output(error) => {
+            let message = format!("cannot write to standard output: {error}");
+            // If standard error is gone too, the status has to say it alone.
+            let _ = Report::of_message(message).print(Format::Text);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_target_may_be_named_by_its_triple_and_a_slip_is_recognised() {
+        assert_eq!(target("x86_64-unknown-linux-gnu"), Ok(Target::X86_64_LINUX));
+        assert!(target("x86-64-linux").unwrap_err().contains("`x86_64-linux`"));
+        assert!(target("pdp11-unix").unwrap_err().contains("minild targets"));
+    }
+}

@@ -1,0 +1,77 @@
+//! `minild run`: builds a spec into a temporary folder and runs what it made.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use minild::Target;
+
+use super::spec_file::SpecFile;
+use super::{Failure, LinkArguments, TargetArguments};
+use crate::run::{Ending, NoRunner, Runner, attached};
+
+/// Build a spec into a temporary folder and run what it made
+///
+/// The program gets this command's input, output and environment, and minild ends with its exit status:
+/// 128 and the signal's number where a signal ended it. Without --target it is built for this machine if
+/// the spec is for it, else for the first target that has a runner here.
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The spec; `-` reads it from standard input
+    spec: PathBuf,
+    /// The target of the spec to run; `host` is this machine
+    #[arg(long, value_name = "TARGET", value_parser = super::target)]
+    target: Option<Target>,
+    #[command(flatten)]
+    link: LinkArguments,
+    /// What the program is given
+    #[arg(last = true, value_name = "ARGUMENT")]
+    passed_on: Vec<OsString>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let file = SpecFile::read(&arguments.spec)?;
+    let asked = TargetArguments { targets: arguments.target.into_iter().collect() };
+    let (target, runner) = choose(&file.targets(&asked)?)?;
+
+    let folder = tempfile::Builder::new().prefix("minild-").tempdir();
+    let folder = folder.map_err(|error| {
+        Failure::Other(format!("cannot make a temporary folder to build in: {error}"))
+    })?;
+    let name = file.name().unwrap_or_else(|| "program".to_owned());
+    let executable = folder.path().join(format!("{name}{}", target.row().executable_suffix));
+    let options = arguments.link.options();
+    file.link(&[target], |_, program| minild::link_to(program, &options, &executable))?;
+
+    let mut command = runner.command(&executable);
+    let ending = attached(command.args(&arguments.passed_on));
+    match ending {
+        // A parent sees eight bits of it (POSIX, wait).
+        Ok(Ending::Exit(code)) => Ok(ExitCode::from(code.to_le_bytes()[0])),
+        Ok(ending @ Ending::Signal(number)) => {
+            // A shell says so too; if nobody listens, the status has to do.
+            let _ = writeln!(std::io::stderr(), "minild: {name} was ended by {ending}");
+            Ok(ExitCode::from(number.to_le_bytes()[0].saturating_add(128)))
+        }
+        Ok(ending @ Ending::TimedOut(_)) => Err(Failure::Other(format!("{name}: {ending}"))),
+        Err(error) => Err(Failure::Other(format!("cannot run {name} for {target}: {error}"))),
+    }
+}
+
+/// This machine's own target if it is among `targets`, else the first that has a runner here.
+fn choose(targets: &[Target]) -> Result<(Target, Runner), Failure> {
+    let host = Target::host().filter(|host| targets.contains(host));
+    let in_order = host.into_iter().chain(targets.iter().copied());
+    let mut reasons: Vec<(Target, NoRunner)> = Vec::new();
+    for target in in_order {
+        match Runner::find(target) {
+            Ok(runner) => return Ok((target, runner)),
+            Err(reason) if reason.is_mistake() => return Err(Failure::Other(reason.to_string())),
+            Err(reason) => reasons.push((target, reason)),
+        }
+    }
+    let reasons: Vec<_> =
+        reasons.iter().map(|(target, reason)| format!("{target} {reason}")).collect();
+    Err(Failure::Other(format!("nothing here can run it: {}", reasons.join("; "))))
+}

@@ -1,0 +1,129 @@
+//! A spec as the commands take it: read, its targets chosen, its programs linked, every error gathered.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use minild::input::spec::{self, Spec};
+use minild::{Error, Program, Target};
+
+use super::report::{Finding, Report, Source};
+use super::{Failure, TargetArguments};
+
+/// A spec that was read.
+#[derive(Debug)]
+pub(super) struct SpecFile {
+    /// Its text, under the name that the user gave.
+    pub(super) source: Source,
+    /// Where it lies; `None` for standard input.
+    pub(super) path: Option<PathBuf>,
+    /// The folder that its paths start at.
+    pub(super) folder: PathBuf,
+    /// What it says.
+    pub(super) spec: Spec,
+}
+
+impl SpecFile {
+    /// Reads the spec at `path`, or standard input for `-`.
+    pub(super) fn read(path: &Path) -> Result<Self, Failure> {
+        let is_stdin = path == Path::new("-");
+        let name = if is_stdin { "<stdin>".to_owned() } else { path.display().to_string() };
+        let bytes = if is_stdin { stdin() } else { fs::read(path) };
+        let bytes =
+            bytes.map_err(|error| Failure::Other(format!("cannot read {name}: {error}")))?;
+        let folder = match path.parent() {
+            Some(folder) if !is_stdin && folder != Path::new("") => folder.to_owned(),
+            _ => PathBuf::from("."),
+        };
+        // An error's place in the text is that of the bytes: up to the first that is no UTF-8 they agree.
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let source = Source { name, text };
+        match spec::read_bytes(&bytes, &folder) {
+            Ok(spec) => {
+                Ok(Self { source, path: (!is_stdin).then(|| path.to_owned()), folder, spec })
+            }
+            Err(errors) => {
+                let findings = errors.into_iter().map(Finding::from).collect();
+                Err(Failure::Report(Report::new(source, findings)))
+            }
+        }
+    }
+
+    /// What the program is called: as the spec says, else as the spec's own file, without its ending.
+    pub(super) fn name(&self) -> Option<String> {
+        let stem = || self.path.as_ref()?.file_stem()?.to_str().map(str::to_owned);
+        self.spec.name().map(str::to_owned).or_else(stem)
+    }
+
+    /// The targets that are asked for, all of the spec's where none is, in the spec's order.
+    pub(super) fn targets(&self, asked: &TargetArguments) -> Result<Vec<Target>, Failure> {
+        let all = self.spec.targets();
+        if let Some(other) = asked.targets.iter().find(|target| !all.contains(target)) {
+            let names: Vec<_> = all.iter().map(|target| target.name()).collect();
+            return Err(Failure::Usage(format!(
+                "{} is not for {other}; it is for {}",
+                self.source.name,
+                names.join(", ")
+            )));
+        }
+        let wanted = |target: &Target| asked.targets.is_empty() || asked.targets.contains(target);
+        Ok(all.iter().copied().filter(wanted).collect())
+    }
+
+    /// Does `link` with the program of each target. Where any fails, there are all errors of all targets,
+    /// each cause once.
+    pub(super) fn link<T>(
+        &self,
+        targets: &[Target],
+        mut link: impl FnMut(Target, &Program<'_>) -> minild::Result<T>,
+    ) -> Result<Vec<T>, Failure> {
+        let mut done = Vec::new();
+        let mut findings: Vec<Finding> = Vec::new();
+        for &target in targets {
+            let result = self.spec.program(target).and_then(|(program, map)| {
+                link(target, &program).map_err(|errors| errors.map(|error| map.locate(error)))
+            });
+            match result {
+                Ok(result) => done.push(result),
+                Err(errors) => {
+                    for error in errors {
+                        add(&mut findings, error, target);
+                    }
+                }
+            }
+        }
+        if findings.is_empty() {
+            return Ok(done);
+        }
+        for finding in &mut findings {
+            if finding.targets.len() == self.spec.targets().len() {
+                finding.targets.clear();
+            }
+        }
+        Err(Failure::Report(Report::new(self.source.clone(), findings)))
+    }
+}
+
+/// Takes note of an error of one target, which targets before it may have shown already.
+fn add(findings: &mut Vec<Finding>, error: Error, target: Target) {
+    let known = |finding: &Finding| {
+        same_cause(&finding.error, &error) && finding.targets.last() != Some(&target)
+    };
+    if let Some(known) = findings.iter_mut().find(|finding| known(finding)) {
+        known.targets.push(target);
+    } else if !findings.iter().any(|finding| finding.error == error) {
+        findings.push(Finding { error, targets: vec![target] });
+    }
+}
+
+/// Whether two targets stumble over one thing: the same mistake at the same bytes of the text, though the
+/// numbers may differ; without such bytes, the same words.
+fn same_cause(one: &Error, other: &Error) -> bool {
+    one.has_cause_of(other) || one == other
+}
+
+fn stdin() -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,159 @@
+//! The command as a user meets it: what it writes and where, what it prints, and how it ends.
+
+mod build;
+mod print;
+mod run;
+mod test;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+/// The smallest spec that runs where `minild` is built for Linux: it exits with 42.
+const EXITS: &str = r#"
+[target.x86_64-linux]
+hex = "start: b8 3c 00 00 00 bf 2a 00 00 00 0f 05"  # mov eax, 60; mov edi, 42; syscall
+
+[target.aarch64-linux]
+hex = "start: d2800ba8 d2800540 d4000001"           # mov x8, #93; mov x0, #42; svc #0
+"#;
+
+/// A spec whose code has an error that only linking finds.
+const UNDEFINED: &str = "[target.x86_64-linux]\nhex = \"start: e8 <rel32 nowhere>\"\n";
+
+/// A folder to run `minild` in.
+struct Folder(TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Writes a file.
+    fn write(&self, name: &str, contents: &str) -> &Self {
+        fs::write(self.path(name), contents).expect("the folder can be written to");
+        self
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// What is in the folder, in order.
+    fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).expect("the folder is there");
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.expect("it can be listed").file_name().display().to_string())
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// `minild` in this folder, with these arguments.
+    fn minild(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_minild"));
+        command.current_dir(self.0.path()).args(arguments).env_remove("NO_COLOR");
+        command
+    }
+
+    /// Runs it and says how it ended.
+    fn run(&self, arguments: &[&str]) -> Ran {
+        Ran(self.minild(arguments).output().expect("minild starts"))
+    }
+}
+
+/// A sample of the package.
+fn sample(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples").join(name);
+    path.to_str().expect("the package lies in a folder with a plain name").to_owned()
+}
+
+/// How a run of `minild` ended.
+struct Ran(Output);
+
+impl Ran {
+    #[track_caller]
+    fn status(&self, expected: i32) -> &Self {
+        let (stdout, stderr) = (self.stdout(), self.stderr());
+        assert_eq!(self.0.status.code(), Some(expected), "{stdout}{stderr}");
+        self
+    }
+
+    #[track_caller]
+    fn stderr_has(&self, part: &str) -> &Self {
+        assert!(self.stderr().contains(part), "no {part:?} in: {}", self.stderr());
+        self
+    }
+
+    #[track_caller]
+    fn stdout_has(&self, part: &str) -> &Self {
+        assert!(self.stdout().contains(part), "no {part:?} in: {}", self.stdout());
+        self
+    }
+
+    fn stdout(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+
+    fn stderr(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr).into_owned()
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_2_and_a_wrong_input_1() {
+    let folder = Folder::new();
+    folder.write("exits.toml", EXITS).write("undefined.toml", UNDEFINED);
+    for wrong in [
+        &[][..],
+        &["compile"],
+        &["build"],
+        &["build", "exits.toml", "--frobnicate"],
+        &["build", "exits.toml", "--target", "vax-vms"],
+        &["build", "exits.toml", "-o", "one-for-two"],
+        &["build", "exits.toml", "--target", "x86_64-linux", "-o", "-", "--format", "json"],
+        &["build", "exits.toml", "-o", "x", "--out-dir", "y"],
+        &["build", "undefined.toml", "--target", "aarch64-linux"],
+        &["run", "exits.toml", "no", "dashes"],
+        &["test"],
+    ] {
+        let ran = folder.run(wrong);
+        assert_eq!(ran.0.status.code(), Some(2), "{wrong:?}: {}{}", ran.stdout(), ran.stderr());
+    }
+    for command in ["build", "run", "test", "check", "layout"] {
+        let spec = if command == "layout" { "missing.toml" } else { "undefined.toml" };
+        folder.run(&[command, spec]).status(1);
+    }
+    assert_eq!(folder.names(), ["exits.toml", "undefined.toml"]);
+}
+
+#[test]
+fn a_spec_that_cannot_be_read_is_one_line() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("folder.toml")).expect("a folder");
+    for (spec, says) in [("missing.toml", "No such file"), ("folder.toml", "directory")] {
+        let ran = folder.run(&["check", spec]);
+        ran.status(1).stderr_has(spec).stderr_has(says);
+        assert_eq!(ran.stderr().lines().count(), 1, "{}", ran.stderr());
+    }
+}
+
+#[test]
+fn only_commands_that_work_are_listed() {
+    let folder = Folder::new();
+    let help = folder.run(&["--help"]).status(0).stdout();
+    let commands: Vec<_> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert_eq!(commands, ["build", "run", "test", "check", "layout", "targets", "help"]);
+}

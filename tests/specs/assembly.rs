@@ -1,0 +1,254 @@
+//! Assembled: the assembly beside every line of hex, and that of the start-up code, gives those very bytes.
+//!
+//! In specs the comment behind a line of code is its assembly, up to ` ; `; llvm-mc assembles them all,
+//! labels between them. A field that lies in the same text is compared with what the link wrote; one that
+//! depends on another section, with the relocation that the assembler asks for.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use libtest_mimic::{Failed, Trial};
+use minild::arch::start_up::{self, StartUpSymbol};
+use minild::arch::{aarch64, x86_64};
+use minild::program::{Contents, Definition, Landmark, RelocationKind, Section, SectionKind};
+use minild::target::TARGETS;
+use minild::{Architecture, Image, Program, Target};
+use object::read::elf::ElfFile64;
+use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, elf};
+
+use crate::case::{Case, Variant, all, root};
+use crate::{Checked, missing, needing};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let specs = all().into_iter().filter(|case| case.variant == Variant::Default).map(|case| {
+        let name = case.test_name("comments_assemble");
+        needing(missing("llvm-mc", "llvm"), name, move || comments_are_the_code(&case))
+    });
+    let start_ups = TARGETS.iter().filter(|row| start_up::self_relocation(row.target).is_some());
+    let start_ups = start_ups.map(|row| {
+        let name = format!("start_up_assembles::{}", row.name);
+        needing(missing("clang", "clang"), name, || start_up_is_its_source(row.target))
+    });
+    specs.chain(start_ups).collect()
+}
+
+/// How the tools call an architecture.
+fn triple(architecture: Architecture) -> &'static str {
+    match architecture {
+        Architecture::X86_64 => "x86_64-linux-gnu",
+        Architecture::Aarch64 => "aarch64-linux-gnu",
+        other => panic!("{other} has no triple here"),
+    }
+}
+
+/// A relocation as the assembler asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Wanted {
+    offset: u64,
+    kind: &'static str,
+    symbol: String,
+    addend: i64,
+}
+
+/// What an assembler made: the bytes of `.text`, and the relocations in them.
+struct Assembled {
+    bytes: Vec<u8>,
+    relocations: BTreeSet<Wanted>,
+}
+
+impl Assembled {
+    fn read(object: &Path) -> Result<Self, Failed> {
+        let bytes = fs::read(object)?;
+        let file = ElfFile64::<object::Endianness>::parse(&*bytes)?;
+        let text = file.section_by_name(".text").ok_or("no .text")?;
+        let mut relocations = BTreeSet::new();
+        for (offset, relocation) in text.relocations() {
+            let RelocationTarget::Symbol(symbol) = relocation.target() else {
+                return Err("a relocation without a symbol".into());
+            };
+            let RelocationFlags::Elf { r_type } = relocation.flags() else {
+                return Err("a relocation of another format".into());
+            };
+            relocations.insert(Wanted {
+                offset,
+                kind: kind(file.elf_header().e_machine.get(object::Endianness::Little), r_type)?
+                    .name(),
+                symbol: file.symbol_by_index(symbol)?.name()?.to_owned(),
+                addend: relocation.addend(),
+            });
+        }
+        Ok(Self { bytes: text.data()?.to_vec(), relocations })
+    }
+}
+
+/// The kind that an assembler's relocation is, by the numbers of the psABIs.
+fn kind(machine: elf::Machine, number: elf::RelocationType) -> Result<RelocationKind, Failed> {
+    let rows: &[(elf::RelocationType, RelocationKind)] = match machine {
+        elf::EM_X86_64 => &[
+            (elf::R_X86_64_PC32, x86_64::REL32),
+            (elf::R_X86_64_PLT32, x86_64::CALL32),
+            (elf::R_X86_64_64, x86_64::ABS64),
+        ],
+        _ => &[
+            (elf::R_AARCH64_ADR_PREL_LO21, aarch64::ADR21),
+            (elf::R_AARCH64_ADR_PREL_PG_HI21, aarch64::PAGE21),
+            (elf::R_AARCH64_ADD_ABS_LO12_NC, aarch64::PAGEOFF12),
+            (elf::R_AARCH64_LDST8_ABS_LO12_NC, aarch64::PAGEOFF12),
+            (elf::R_AARCH64_LDST32_ABS_LO12_NC, aarch64::PAGEOFF12),
+            (elf::R_AARCH64_LDST64_ABS_LO12_NC, aarch64::PAGEOFF12),
+            (elf::R_AARCH64_JUMP26, aarch64::JUMP26),
+            (elf::R_AARCH64_CALL26, aarch64::CALL26),
+        ],
+    };
+    let row = rows.iter().find(|(known, _)| *known == number);
+    row.map(|(_, kind)| *kind).ok_or_else(|| format!("no kind for {number:?}").into())
+}
+
+fn comments_are_the_code(case: &Case) -> Checked {
+    let architecture = case.target.architecture;
+    let mut source = String::new();
+    if architecture == Architecture::X86_64 {
+        source.push_str(".intel_syntax noprefix\n");
+    }
+    let instructions = add_comments(&case.text(), case.target, &mut source);
+    if instructions == 0 {
+        return Err("no line of code has its assembly beside it".into());
+    }
+    let folder = tempfile::tempdir()?;
+    let object = folder.path().join("code.o");
+    let source_path = folder.path().join("code.s");
+    fs::write(&source_path, &source)?;
+    let output = Command::new("llvm-mc")
+        .args(["-filetype=obj", "-triple", triple(architecture), "-o"])
+        .args([&object, &source_path])
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let assembled = Assembled::read(&object)?;
+    case.link(|program, image| compare(program, image, &assembled, &source))
+}
+
+/// Adds the labels and the comments of the code for `target`, and counts the comments.
+fn add_comments(spec: &str, target: Target, source: &mut String) -> usize {
+    let table = format!("[target.{target}]");
+    let code = spec.split_once(&table).map_or("", |(_, behind)| behind);
+    let mut texts = code.split("'''");
+    let code = texts.nth(1).unwrap_or_default();
+    let mut instructions = 0;
+    for line in code.lines() {
+        let (code, comment) = line.split_once('#').unwrap_or((line, ""));
+        if code.trim_end().ends_with(':') {
+            source.push_str(code);
+        } else if !code.trim().is_empty() {
+            source.push_str(comment.split(" ; ").next().unwrap_or_default());
+            instructions += 1;
+        }
+        source.push('\n');
+    }
+    instructions
+}
+
+fn compare(program: &Program<'_>, image: &Image, assembled: &Assembled, source: &str) -> Checked {
+    let (id, section) = program
+        .sections_with_ids()
+        .find(|(_, section)| section.kind == SectionKind::Code)
+        .ok_or("no code")?;
+    let Contents::Bytes(bytes) = &section.contents else { return Err("no bytes".into()) };
+    let mut bytes = bytes.to_vec();
+    let offset = file_offset(image, image.layout.section_address(id).0)?;
+
+    let mut relocations = BTreeSet::new();
+    for relocation in &section.relocations {
+        let symbol = program.symbol(relocation.symbol);
+        let is_known_here = match symbol.definition {
+            Definition::Section { section, .. } => section == id,
+            Definition::Absolute(_) => true,
+            _ => false,
+        };
+        if is_known_here {
+            let field = usize::try_from(relocation.offset)?;
+            let width = usize::try_from(relocation.kind.width())?;
+            bytes[field..field + width]
+                .copy_from_slice(&image.bytes[offset + field..offset + field + width]);
+        } else {
+            relocations.insert(Wanted {
+                offset: relocation.offset,
+                kind: relocation.kind.name(),
+                symbol: symbol.name.to_string(),
+                addend: relocation.addend,
+            });
+        }
+    }
+    if bytes != assembled.bytes {
+        let at = bytes.iter().zip(&assembled.bytes).take_while(|(one, other)| one == other).count();
+        return Err(format!("other code from {at:#x} on; assembled:\n{source}").into());
+    }
+    if relocations != assembled.relocations {
+        let Assembled { relocations: wanted, .. } = assembled;
+        return Err(format!("the hex says {relocations:#?}\nthe assembly {wanted:#?}").into());
+    }
+    Ok(())
+}
+
+fn file_offset(image: &Image, address: u64) -> Result<usize, Failed> {
+    let segment = image
+        .layout
+        .segments
+        .iter()
+        .find(|segment| {
+            (segment.address.0..).contains(&address) && address - segment.address.0 < segment.size.0
+        })
+        .ok_or("the code is in no segment")?;
+    Ok(usize::try_from(address - segment.address.0 + segment.offset.0)?)
+}
+
+fn start_up_is_its_source(target: Target) -> Checked {
+    let start_up = start_up::self_relocation(target).ok_or("no start-up code")?;
+    let folder = tempfile::tempdir()?;
+    let object = folder.path().join("start_up.o");
+    let source = root().join(format!("src/arch/start_up/{target}.s"));
+    let output = Command::new("clang")
+        .args(["-target", triple(target.architecture), "-c", "-o"].map(std::ffi::OsStr::new))
+        .arg(&object)
+        .arg(&source)
+        .output();
+    let output = output?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let assembled = Assembled::read(&object)?;
+    let bytes = match &Section::new("start_up", SectionKind::Code, start_up.code).contents {
+        Contents::Bytes(bytes) => bytes.to_vec(),
+        _ => return Err("no bytes".into()),
+    };
+    if bytes != assembled.bytes {
+        return Err(format!("bytes are {bytes:02x?}, not {:02x?}", assembled.bytes).into());
+    }
+    let name = |symbol| match symbol {
+        StartUpSymbol::Entry => "entry",
+        StartUpSymbol::Landmark(Landmark::ImageBase) => "image_base",
+        StartUpSymbol::Landmark(Landmark::LoadRelocationsStart) => "load_relocations_start",
+        StartUpSymbol::Landmark(Landmark::LoadRelocationsEnd) => "load_relocations_end",
+        StartUpSymbol::Landmark(Landmark::RelRoStart) => "relro_start",
+        StartUpSymbol::Landmark(Landmark::RelRoEnd) => "relro_end",
+        StartUpSymbol::Landmark(other) => panic!("{other:?} has no name in the source"),
+    };
+    let relocations: BTreeSet<_> = start_up
+        .relocations
+        .iter()
+        .map(|relocation| Wanted {
+            offset: relocation.offset,
+            kind: relocation.kind.name(),
+            symbol: name(relocation.symbol).to_owned(),
+            addend: relocation.addend,
+        })
+        .collect();
+    if relocations != assembled.relocations {
+        let Assembled { relocations: wanted, .. } = &assembled;
+        return Err(format!("the table says {relocations:#?}\nthe source {wanted:#?}").into());
+    }
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! A spec, a target and a variant: what the other checks are run for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use minild::input::spec::{self, Spec};
+use minild::{Image, Options, Program, Target};
+
+use crate::Checked;
+
+/// The package's folder.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The files of a folder of the package that end in `.toml`, in order.
+pub(crate) fn specs(folder: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).expect("the folder is part of the package");
+    let mut paths: Vec<_> = entries
+        .map(|entry| entry.expect("the folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "{folder} holds specs");
+    paths
+}
+
+/// How a spec is linked beside what it says itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Variant {
+    /// As it is.
+    Default,
+    /// With `position = "fixed"`.
+    Fixed,
+    /// Without symbols.
+    Stripped,
+}
+
+impl Variant {
+    const ALL: [Self; 3] = [Self::Default, Self::Fixed, Self::Stripped];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Fixed => "fixed",
+            Self::Stripped => "stripped",
+        }
+    }
+}
+
+/// One file that is to be made and looked at.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) path: PathBuf,
+    pub(crate) target: Target,
+    pub(crate) variant: Variant,
+}
+
+/// Every case.
+pub(crate) fn all() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for path in specs("samples").into_iter().chain(specs("tests/programs")) {
+        for target in read(&path).targets() {
+            for variant in Variant::ALL {
+                cases.push(Case { path: path.clone(), target, variant });
+            }
+        }
+    }
+    cases
+}
+
+/// Reads a spec that is right.
+pub(crate) fn read(path: &Path) -> Spec {
+    let text = fs::read(path).expect("specs can be read");
+    let folder = path.parent().expect("specs lie in a folder");
+    spec::read_bytes(&text, folder).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+impl Case {
+    /// What the test of this kind is called.
+    pub(crate) fn test_name(&self, kind: &str) -> String {
+        let name = self.path.file_stem().expect("a spec's file has a name").display();
+        format!("{kind}::{name}::{}::{}", self.target, self.variant.name())
+    }
+
+    /// The text of the spec in this variant.
+    pub(crate) fn text(&self) -> String {
+        let text = fs::read_to_string(&self.path).expect("specs can be read");
+        match self.variant {
+            // Keys of the document stand before its tables.
+            Variant::Fixed => format!("position = \"fixed\"\n{text}"),
+            Variant::Default | Variant::Stripped => text,
+        }
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        let mut options = Options::default();
+        options.strip = self.variant == Variant::Stripped;
+        options
+    }
+
+    /// Links the case, and shows the program and what became of it.
+    pub(crate) fn link(&self, look: impl FnOnce(&Program<'_>, &Image) -> Checked) -> Checked {
+        let folder = self.path.parent().expect("specs lie in a folder");
+        let spec = spec::read(&self.text(), folder)?;
+        let (program, _) = spec.program(self.target)?;
+        let image = minild::link(&program, &self.options())?;
+        look(&program, &image)
+    }
+}

@@ -1,0 +1,91 @@
+//! Executed: the system's own loader runs what minild wrote, and it does what its `[[test]]` tables say.
+//!
+//! The tables are judged here, not by `minild test`, which has tests of its own.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use libtest_mimic::Trial;
+use minild::Target;
+use minild::input::spec::{End, Test};
+
+use crate::case::{Case, Variant, read};
+use crate::{Checked, needing};
+
+pub(crate) fn trial(case: Case) -> Trial {
+    let name = case.test_name("runs");
+    needing(no_runner(case.target), name, move || runs_as_its_tests_say(&case))
+}
+
+/// Why nothing here runs files of `target`, if so.
+fn no_runner(target: Target) -> Option<String> {
+    static REASONS: OnceLock<HashMap<String, Option<String>>> = OnceLock::new();
+    let reasons = REASONS.get_or_init(|| {
+        let output = minild().args(["targets", "--format", "json"]).output().expect("minild runs");
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let rows = json["targets"].as_array().expect("a list of targets");
+        rows.iter()
+            .map(|row| {
+                let name = row["name"].as_str().expect("a name").to_owned();
+                (name, row["missing"].as_str().map(str::to_owned))
+            })
+            .collect()
+    });
+    reasons[target.name()].clone()
+}
+
+fn minild() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_minild"))
+}
+
+fn runs_as_its_tests_say(case: &Case) -> Checked {
+    let spec = read(&case.path);
+    let tests: Vec<_> = spec.tests().iter().filter(|test| test.is_for(case.target)).collect();
+    if tests.is_empty() {
+        return Err("nothing says what it must show".into());
+    }
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("spec.toml");
+    fs::write(&path, case.text())?;
+    for test in tests {
+        let mut command = minild();
+        command.arg("run").arg(&path).args(["--target", case.target.name()]);
+        if case.variant == Variant::Stripped {
+            command.arg("--strip");
+        }
+        command.arg("--").args(test.args()).envs(test.env());
+        check(test, command)?;
+    }
+    Ok(())
+}
+
+fn check(test: &Test, mut command: Command) -> Checked {
+    let (status, says) = match test.end() {
+        // Neither silence nor a crash can pass for this.
+        End::Exit(status @ 1..=127) => (status.cast_signed(), None),
+        End::Signal(name @ "SIGSEGV") => (128 + 11, Some(name)),
+        other => return Err(format!("{other:?} is no end that proves anything").into()),
+    };
+    let stdout = test.stdout().filter(|stdout| !stdout.is_empty());
+    let stdout = stdout.ok_or("a program that ran well also prints")?;
+
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn()?;
+    child.stdin.take().expect("piped").write_all(test.stdin().as_bytes())?;
+    let output = child.wait_with_output()?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let written = String::from_utf8_lossy(&output.stdout);
+    if output.status.code() != Some(status) {
+        return Err(format!("{}, not {status}\n{written}{stderr}", output.status).into());
+    }
+    if written != stdout {
+        return Err(format!("wrote {written:?}, not {stdout:?}").into());
+    }
+    match says {
+        Some(name) if !stderr.contains(name) => Err(format!("no {name} in: {stderr}").into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,264 @@
+//! Read back: what two readers that nobody here wrote find in the file is what the layout says, and the
+//! bytes are the program's.
+
+use std::collections::BTreeMap;
+
+use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD};
+use libtest_mimic::{Failed, Trial};
+use minild::format::layout::{LaidOutSection, Segment};
+use minild::format::plan::{Permissions, Role};
+use minild::program::{Contents, Definition, Section};
+use minild::{Image, Program};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
+
+use crate::Checked;
+use crate::case::{Case, Variant};
+
+pub(crate) fn trial(case: Case) -> Trial {
+    Trial::test(case.test_name("reads_back"), move || {
+        case.link(|program, image| {
+            object_agrees(image)?;
+            goblin_agrees(image)?;
+            symbols_are_the_programs(program, image, case.variant)?;
+            bytes_are_the_programs(program, image)?;
+            load_relocations_are_the_programs(program, image, case.variant)?;
+            nothing_lies_between(image)
+        })
+    })
+}
+
+/// Fails with both sides where they differ.
+fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Checked {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{what}: the file says {found:#x?}, the layout {expected:#x?}").into())
+    }
+}
+
+fn mapped(image: &Image) -> impl Iterator<Item = &Segment> {
+    image.layout.segments.iter().filter(|segment| segment.mapped)
+}
+
+/// Sections that have a section header: not the headers themselves.
+fn with_header(image: &Image) -> impl Iterator<Item = (&Segment, &LaidOutSection)> {
+    let all = image.layout.segments.iter();
+    all.flat_map(|segment| segment.sections.iter().map(move |section| (segment, section)))
+        .filter(|(_, section)| section.name.starts_with('.'))
+}
+
+fn object_agrees(image: &Image) -> Checked {
+    let file = object::File::parse(&*image.bytes)?;
+    let layout = &image.layout;
+    same("entry", &file.entry(), &layout.entry.0)?;
+
+    let segments: Vec<_> = file
+        .segments()
+        .map(|segment| {
+            let permissions = segment.permissions();
+            let permissions = Permissions {
+                read: permissions.readable(),
+                write: permissions.writable(),
+                execute: permissions.executable(),
+            };
+            let (offset, size) = segment.file_range();
+            (segment.address(), segment.size(), offset, size, segment.align(), permissions)
+        })
+        .collect();
+    let expected: Vec<_> = mapped(image)
+        .map(|segment| {
+            let Segment { address, size, offset, file_size, align, permissions, .. } = segment;
+            (address.0, size.0, offset.0, file_size.0, align.get(), *permissions)
+        })
+        .collect();
+    same("segments", &segments, &expected)?;
+
+    let sections: Vec<_> = file
+        .sections()
+        .map(|section| {
+            let name = section.name().unwrap_or("?").to_owned();
+            (name, section.address(), section.size(), section.align())
+        })
+        .collect();
+    let expected: Vec<_> = with_header(image)
+        .map(|(_, section)| {
+            (section.name.to_string(), section.address.0, section.size.0, section.align.get())
+        })
+        .collect();
+    same("sections", &sections, &expected)
+}
+
+fn goblin_agrees(image: &Image) -> Checked {
+    let elf = goblin::elf::Elf::parse(&image.bytes)?;
+    same("entry", &elf.entry, &image.layout.entry.0)?;
+    let flags = |permissions: Permissions| {
+        let each =
+            [(permissions.read, PF_R), (permissions.write, PF_W), (permissions.execute, PF_X)];
+        each.iter().filter(|(allowed, _)| *allowed).fold(0, |flags, (_, flag)| flags | flag)
+    };
+    let segments: Vec<_> = elf
+        .program_headers
+        .iter()
+        .filter(|header| header.p_type == PT_LOAD)
+        .map(|header| {
+            (header.p_vaddr, header.p_memsz, header.p_offset, header.p_filesz, header.p_flags)
+        })
+        .collect();
+    let expected: Vec<_> = mapped(image)
+        .map(|segment| {
+            let Segment { address, size, offset, file_size, permissions, .. } = segment;
+            (address.0, size.0, offset.0, file_size.0, flags(*permissions))
+        })
+        .collect();
+    same("segments", &segments, &expected)?;
+
+    let sections: Vec<_> = elf
+        .section_headers
+        .iter()
+        .skip(1) // the null section
+        .map(|header| {
+            let name = elf.shdr_strtab.get_at(header.sh_name).unwrap_or("?").to_owned();
+            (name, header.sh_addr, header.sh_offset, header.sh_size)
+        })
+        .collect();
+    let expected: Vec<_> = with_header(image)
+        .map(|(_, section)| {
+            (section.name.to_string(), section.address.0, section.offset.0, section.size.0)
+        })
+        .collect();
+    same("sections", &sections, &expected)
+}
+
+fn symbols_are_the_programs(program: &Program<'_>, image: &Image, variant: Variant) -> Checked {
+    let file = object::File::parse(&*image.bytes)?;
+    let found: BTreeMap<_, _> = file
+        .symbols()
+        .map(|symbol| (symbol.name().unwrap_or("?"), (symbol.address(), symbol.size())))
+        .collect();
+    let mut expected = BTreeMap::new();
+    if variant != Variant::Stripped {
+        for (id, symbol) in program.symbols_with_ids() {
+            if matches!(symbol.definition, Definition::Section { .. }) {
+                expected.insert(&*symbol.name, (image.layout.symbol(id).0, symbol.size));
+            }
+        }
+        if expected.is_empty() {
+            return Err("the program has no symbols to compare".into());
+        }
+    }
+    same("symbols", &found, &expected)
+}
+
+/// Every byte of every section lies where the layout says, but for the fields of relocations.
+fn bytes_are_the_programs(program: &Program<'_>, image: &Image) -> Checked {
+    for (id, section) in program.sections_with_ids() {
+        let Contents::Bytes(bytes) = &section.contents else { continue };
+        let offset = file_offset(image, image.layout.section_address(id).0)?;
+        let found = &image.bytes[offset..offset + bytes.len()];
+        let fields = fields(section);
+        for (index, (&found, &expected)) in found.iter().zip(&**bytes).enumerate() {
+            if found != expected && !fields.iter().any(|field| field.contains(&index)) {
+                let place = format!("{}+{index:#x}", section.name);
+                return same(&place, &found, &expected);
+            }
+        }
+        let pointers = section.relocations.iter().filter(|relocation| relocation.kind.is_pointer());
+        for pointer in pointers {
+            let start = offset + usize::try_from(pointer.offset)?;
+            let found = u64::from_le_bytes(image.bytes[start..start + 8].try_into()?);
+            let target = image.layout.symbol(pointer.symbol).0.wrapping_add_signed(pointer.addend);
+            same(&format!("pointer at {}+{:#x}", section.name, pointer.offset), &found, &target)?;
+        }
+    }
+    Ok(())
+}
+
+fn fields(section: &Section<'_>) -> Vec<std::ops::Range<usize>> {
+    let field = |offset: u64, width: u64| {
+        let start = usize::try_from(offset).expect("it lies in memory");
+        start..start + usize::try_from(width).expect("at most 8")
+    };
+    section.relocations.iter().map(|r| field(r.offset, r.kind.width())).collect()
+}
+
+/// Where the file has the byte of this address, by its own program headers.
+fn file_offset(image: &Image, address: u64) -> Result<usize, Failed> {
+    let file = object::File::parse(&*image.bytes)?;
+    let offset = file.segments().find_map(|segment| {
+        let (offset, size) = segment.file_range();
+        let inside = address.checked_sub(segment.address()).filter(|inside| *inside < size)?;
+        Some(offset + inside)
+    });
+    let offset = offset.ok_or_else(|| format!("no segment has {address:#x} in the file"))?;
+    Ok(usize::try_from(offset)?)
+}
+
+/// Where nobody else relocates, the file has one relative relocation for each pointer.
+fn load_relocations_are_the_programs(
+    program: &Program<'_>,
+    image: &Image,
+    variant: Variant,
+) -> Checked {
+    let elf = goblin::elf::Elf::parse(&image.bytes)?;
+    let mut found = BTreeMap::new();
+    for section in &elf.section_headers {
+        if section.sh_type == goblin::elf::section_header::SHT_RELA {
+            let (offset, size) = (section.sh_offset.try_into()?, section.sh_size.try_into()?);
+            let ctx = goblin::container::Ctx::new(
+                goblin::container::Container::Big,
+                goblin::container::Endian::Little,
+            );
+            let table = goblin::elf::RelocSection::parse(&image.bytes, offset, size, true, ctx)?;
+            for relocation in &table {
+                let relative =
+                    [goblin::elf::reloc::R_X86_64_RELATIVE, goblin::elf::reloc::R_AARCH64_RELATIVE];
+                if !relative.contains(&relocation.r_type) || relocation.r_sym != 0 {
+                    return Err(format!("{relocation:?} is not relative").into());
+                }
+                found.insert(relocation.r_offset, relocation.r_addend);
+            }
+        }
+    }
+    let mut expected = BTreeMap::new();
+    if variant != Variant::Fixed {
+        for (id, section) in program.sections_with_ids() {
+            for relocation in section.relocations.iter().filter(|r| r.kind.is_pointer()) {
+                let target = image.layout.symbol(relocation.symbol).0;
+                let address = image.layout.section_address(id).0 + relocation.offset;
+                let value = target.cast_signed().wrapping_add(relocation.addend);
+                expected.insert(address, Some(value));
+            }
+        }
+    }
+    same("load relocations", &found, &expected)
+}
+
+/// What belongs to no section is padding: zeros, or what traps between pieces of code.
+fn nothing_lies_between(image: &Image) -> Checked {
+    let mut covered = vec![false; image.bytes.len()];
+    for section in image.layout.sections() {
+        let whole = matches!(section.role, Role::Table(_)) || section.pieces.is_empty();
+        let ranges: Vec<_> = if whole {
+            vec![(section.offset.0, section.file_size.0)]
+        } else if section.file_size.0 == 0 {
+            Vec::new()
+        } else {
+            let piece = |piece: &minild::format::layout::Piece| {
+                (section.offset.0 + piece.offset.0, piece.size.0)
+            };
+            section.pieces.iter().map(piece).collect()
+        };
+        for (offset, size) in ranges {
+            let (offset, size) = (usize::try_from(offset)?, usize::try_from(size)?);
+            covered[offset..offset + size].fill(true);
+        }
+    }
+    let stray = covered
+        .iter()
+        .zip(&image.bytes)
+        .position(|(covered, &byte)| !covered && byte != 0 && byte != 0xcc);
+    match stray {
+        None => Ok(()),
+        Some(offset) => Err(format!("byte {offset:#x} is {:#x}", image.bytes[offset]).into()),
+    }
+}

@@ -1,0 +1,147 @@
+//! What the house rules say, checked on the source: who knows whom, who knows no format's name, how long a
+//! file gets, and that each says what it is for.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Parts of the library and what each may use: the arrows of docs/DESIGN.md, all in one direction.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("units", &[]),
+    ("target", &[]),
+    ("program", &["units", "target"]),
+    ("error", &["program"]),
+    ("arch", &["program", "units", "target", "error"]),
+    ("format", &["arch", "program", "units", "target", "error"]),
+    ("link", &["format", "arch", "program", "units", "target", "error"]),
+    ("input", &["link", "arch", "program", "units", "target", "error"]),
+    ("view", &["format", "arch", "program", "units", "target", "error"]),
+    // These two are the command's: the library knows neither.
+    ("run", &[]),
+    ("cli", &["run"]),
+];
+
+/// Folders that work for every format, so know none by name.
+const FORMAT_FREE: &[&str] = &["src/program", "src/link", "src/arch"];
+const FORMATS: &[&str] = &["elf", "macho", "mach", "pe", "coff"];
+
+/// A longer file holds two ideas.
+const LINES: usize = 600;
+
+struct Source {
+    path: PathBuf,
+    text: String,
+}
+
+impl Source {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Lines of code with their numbers, without comments: those cite specifications by their titles.
+    fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.text.lines().enumerate();
+        lines.map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
+    }
+}
+
+/// Every Rust file below a folder of the package.
+fn sources(folder: &str) -> Vec<Source> {
+    fn walk(folder: &Path, root: &Path, found: &mut Vec<Source>) {
+        for entry in fs::read_dir(folder).expect("a folder of the package") {
+            let path = entry.expect("it can be listed").path();
+            if path.is_dir() {
+                if path.file_name().is_none_or(|name| name != "target") {
+                    walk(&path, root, found);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).expect("source is UTF-8");
+                let path = path.strip_prefix(root).expect("below the root").to_owned();
+                found.push(Source { path, text });
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut found = Vec::new();
+    walk(&root.join(folder), root, &mut found);
+    found.sort_by(|one, other| one.path.cmp(&other.path));
+    assert!(!found.is_empty(), "{folder} holds Rust");
+    found
+}
+
+/// The words of an identifier or a line: `PeSection` and `pe_section` are pe and section.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut last_was_lower = false;
+    for character in line.chars() {
+        if !character.is_alphanumeric() || (character.is_uppercase() && last_was_lower) {
+            words.push(String::new());
+        }
+        if character.is_alphanumeric() {
+            words.last_mut().expect("never empty").extend(character.to_lowercase());
+        }
+        last_was_lower = character.is_lowercase();
+    }
+    words
+}
+
+#[test]
+fn the_shared_passes_know_no_format_by_name() {
+    assert_eq!(words("PeSection elf_x self"), ["pe", "section", "elf", "x", "self"]);
+    let mut found = Vec::new();
+    for source in FORMAT_FREE.iter().flat_map(|folder| sources(folder)) {
+        for (number, line) in source.code() {
+            if words(line).iter().any(|word| FORMATS.contains(&word.as_str())) {
+                found.push(format!("{}:{number}: {line}", source.name()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn the_arrows_point_one_way() {
+    let mut found = Vec::new();
+    let mut parts = Vec::new();
+    for source in sources("src") {
+        let part = source.path.iter().nth(1).expect("below src").display().to_string();
+        let part = part.trim_end_matches(".rs").to_owned();
+        if ["lib", "main"].contains(&part.as_str()) {
+            continue;
+        }
+        let row = ARROWS.iter().find(|(name, _)| *name == part);
+        let (_, may_use) = row.unwrap_or_else(|| panic!("{part} has no row in ARROWS"));
+        for (number, line) in source.code() {
+            for used in line.split("crate::").skip(1) {
+                let end = used.find(|c: char| !c.is_alphanumeric() && c != '_');
+                let used = &used[..end.unwrap_or(used.len())];
+                let is_part = ARROWS.iter().any(|(name, _)| *name == used);
+                if is_part && used != part && !may_use.contains(&used) {
+                    found.push(format!("{}:{number}: {part} uses {used}", source.name()));
+                }
+            }
+        }
+        parts.push(part);
+    }
+    assert!(parts.iter().any(|part| part == "link"), "nothing was looked at");
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[test]
+fn every_file_says_what_it_is_for() {
+    let all = sources("src").into_iter().chain(sources("tests"));
+    let silent: Vec<_> =
+        all.filter(|source| !source.text.starts_with("//! ")).map(|source| source.name()).collect();
+    assert!(silent.is_empty(), "no module documentation: {silent:?}");
+}
+
+#[test]
+fn no_file_holds_two_ideas() {
+    let long: Vec<_> = sources("src")
+        .into_iter()
+        // Tables of cases are as long as there are cases.
+        .filter(|source| !source.path.iter().any(|folder| folder == "tests"))
+        .filter(|source| source.text.lines().count() > LINES)
+        .map(|source| source.name())
+        .collect();
+    assert!(long.is_empty(), "more than {LINES} lines: {long:?}");
+}
