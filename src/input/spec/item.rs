@@ -114,7 +114,7 @@ pub(super) const ROOM: &[Key<Item>] = &[
     SIZE,
     Key {
         name: "fill",
-        read: |reader, item, entry| {
+        read: |item, reader, entry| {
             if let Some(value) = reader.integer(entry, (0, 255)) {
                 let value = u8::try_from(value).unwrap_or_default();
                 item.fill = Some(Located { value, span: entry.span.clone() });
@@ -125,12 +125,12 @@ pub(super) const ROOM: &[Key<Item>] = &[
 
 const SIZE: Key<Item> = Key {
     name: "size",
-    read: |reader, item, entry| item.size = quantity::size(reader, entry).or(item.size.take()),
+    read: |item, reader, entry| item.size = quantity::size(reader, entry).or(item.size.take()),
 };
 
 const ALIGN: &[Key<Item>] = &[Key {
     name: "align",
-    read: |reader, item, entry| item.align = quantity::align(reader, entry).or(item.align.take()),
+    read: |item, reader, entry| item.align = quantity::align(reader, entry).or(item.align.take()),
 }];
 
 /// How code is said.

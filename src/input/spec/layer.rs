@@ -29,58 +29,20 @@ pub(super) struct Layer {
     pub(super) sections: IndexMap<String, SectionTable, FxBuildHasher>,
 }
 
-impl AsMut<Self> for Layer {
-    fn as_mut(&mut self) -> &mut Self {
-        self
-    }
-}
-
 impl Layer {
-    /// The keys of a layer, for a table that has one.
-    pub(super) const fn keys<T: AsMut<Self>>() -> &'static [Key<T>] {
-        &[
-            Key {
-                name: "entry",
-                read: |reader, into, entry| into.as_mut().read_entry(reader, entry),
-            },
-            Key {
-                name: "position",
-                read: |reader, into, entry| into.as_mut().read_position(reader, entry),
-            },
-            Key {
-                name: "constants",
-                read: |reader, into, entry| into.as_mut().read_constants(reader, entry),
-            },
-            Key {
-                name: "hex",
-                read: |reader, into, entry| into.as_mut().read_bare_code(reader, entry),
-            },
-            Key {
-                name: "file",
-                read: |reader, into, entry| into.as_mut().read_bare_code(reader, entry),
-            },
-            Key {
-                name: "code",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "rodata",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "data",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "bss",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "section",
-                read: |reader, into, entry| into.as_mut().read_sections(reader, entry),
-            },
-        ]
-    }
+    /// The keys of a layer.
+    pub(super) const KEYS: &[Key<Self>] = &[
+        Key { name: "entry", read: Self::read_entry },
+        Key { name: "position", read: Self::read_position },
+        Key { name: "constants", read: Self::read_constants },
+        Key { name: "hex", read: Self::read_bare_code },
+        Key { name: "file", read: Self::read_bare_code },
+        Key { name: "code", read: Self::read_items },
+        Key { name: "rodata", read: Self::read_items },
+        Key { name: "data", read: Self::read_items },
+        Key { name: "bss", read: Self::read_items },
+        Key { name: "section", read: Self::read_sections },
+    ];
 
     fn read_entry(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         self.entry = reader.located_string(entry);
@@ -128,7 +90,7 @@ impl Layer {
         let item = self.items.entry(key).or_insert_with(|| Item::new(entry.key_span.clone()));
         item.is_bare = true;
         for row in CODE_CONTENTS.iter().filter(|row| row.name == entry.key) {
-            (row.read)(reader, item, entry);
+            (row.read)(item, reader, entry);
         }
     }
 

@@ -605,11 +605,14 @@ fn a_file_has_its_own_size() {
 
 #[test]
 fn places_behind_a_byte_order_mark_are_right() {
-    check_errors("\u{feff}nam = 'x'\ntargets = ['x86_64-linux']\nhex = 'start: 4'", expect![[r#"
+    check_errors(
+        "\u{feff}nam = 'x'\ntargets = ['x86_64-linux']\nhex = 'start: 4'",
+        expect![[r#"
         1:2-1:5: unknown-key: a spec has no key `nam`
           help: did you mean `name`?
         3:15-3:16: syntax: `4` has 1 digit: a byte has two
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -618,7 +621,8 @@ fn nesting_without_end() {
     let said = super::all_errors(&text, std::path::Path::new("."));
     expect![[r#"
         1:88-1:89: syntax: cannot recurse further; max recursion depth met
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
 }
 
 #[test]
