@@ -98,19 +98,10 @@ impl Layer {
         let group = GROUPS.iter().find(|group| group.name == entry.key);
         let (Some(group), Some(table)) = (group, reader.table(entry)) else { return };
         for named in entries(table) {
-            let Some(item) = group.read_item(reader, &named) else { continue };
+            // `code.code` may be there already: its `hex` can stand in the layer, its `align` cannot.
             let key = (group.kind, named.key.to_owned());
-            if let Some(bare) = self.items.get(&key) {
-                let message =
-                    format!("`{}` and `code.{BARE_CODE}` are the same item", bare.said_key());
-                let error = Error::new(ErrorKind::Conflict, message)
-                    .at(Place::Text(named.key_span.clone()), "")
-                    .at(Place::Text(bare.span.clone()), "said here without a table of its own")
-                    .help("give this one another name");
-                reader.errors.push(error);
-                continue;
-            }
-            self.items.insert(key, item);
+            let new = || Item::new(named.key_span.clone());
+            group.read_item(self.items.entry(key).or_insert_with(new), reader, &named);
         }
     }
 }
