@@ -42,18 +42,18 @@ pub(super) struct ImportTable {
 }
 
 pub(super) const KEYS: &[Key<ImportTable>] = &[
-    Key { name: "name", read: |reader, import, entry| import.name = reader.located_string(entry) },
+    Key { name: "name", read: |import, reader, entry| import.name = reader.located_string(entry) },
     Key {
         name: "ordinal",
-        read: |reader, import, entry| {
+        read: |import, reader, entry| {
             let ordinal = reader.integer(entry, (0, u16::MAX.into()));
             import.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());
         },
     },
-    Key { name: "as", read: |reader, import, entry| import.local = reader.located_string(entry) },
+    Key { name: "as", read: |import, reader, entry| import.local = reader.located_string(entry) },
     Key {
         name: "weak",
-        read: |reader, import, entry| match entry.value {
+        read: |import, reader, entry| match entry.value {
             DeValue::Boolean(weak) => import.weak = *weak,
             _ => reader.errors.push(entry.must_be("true or false")),
         },

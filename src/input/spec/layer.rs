@@ -32,90 +32,37 @@ pub(super) struct Layer {
     pub(super) sections: IndexMap<String, SectionTable, FxBuildHasher>,
 }
 
-impl AsMut<Self> for Layer {
-    fn as_mut(&mut self) -> &mut Self {
-        self
-    }
-}
-
 impl Layer {
-    /// The keys of a layer, for a table that has one.
-    pub(super) const fn keys<T: AsMut<Self>>() -> &'static [Key<T>] {
-        &[
-            Key {
-                name: "entry",
-                read: |reader, into, entry| into.as_mut().read_entry(reader, entry),
-            },
-            Key {
-                name: "position",
-                read: |reader, into, entry| into.as_mut().wishes.read_position(reader, entry),
-            },
-            Key {
-                name: "base",
-                read: |reader, into, entry| into.as_mut().wishes.read_base(reader, entry),
-            },
-            Key {
-                name: "subsystem",
-                read: |reader, into, entry| into.as_mut().wishes.read_subsystem(reader, entry),
-            },
-            Key {
-                name: "macos",
-                read: |reader, into, entry| into.as_mut().wishes.read_macos(reader, entry),
-            },
-            Key {
-                name: "stack",
-                read: |reader, into, entry| into.as_mut().wishes.read_stack(reader, entry),
-            },
-            Key {
-                name: "heap",
-                read: |reader, into, entry| into.as_mut().wishes.read_heap(reader, entry),
-            },
-            Key {
-                name: "imports",
-                read: |reader, into, entry| into.as_mut().imports = imports::read(reader, entry),
-            },
-            Key {
-                name: "constants",
-                read: |reader, into, entry| into.as_mut().read_constants(reader, entry),
-            },
-            Key {
-                name: "hex",
-                read: |reader, into, entry| into.as_mut().read_bare_code(reader, entry),
-            },
-            Key {
-                name: "file",
-                read: |reader, into, entry| into.as_mut().read_bare_code(reader, entry),
-            },
-            Key {
-                name: "code",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "rodata",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "data",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "bss",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "unwind",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "unwind-records",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "section",
-                read: |reader, into, entry| into.as_mut().read_sections(reader, entry),
-            },
-        ]
-    }
+    /// The keys of a layer.
+    pub(super) const KEYS: &[Key<Self>] = &[
+        Key { name: "entry", read: Self::read_entry },
+        Key {
+            name: "position",
+            read: |layer, reader, entry| layer.wishes.read_position(reader, entry),
+        },
+        Key { name: "base", read: |layer, reader, entry| layer.wishes.read_base(reader, entry) },
+        Key {
+            name: "subsystem",
+            read: |layer, reader, entry| layer.wishes.read_subsystem(reader, entry),
+        },
+        Key { name: "macos", read: |layer, reader, entry| layer.wishes.read_macos(reader, entry) },
+        Key { name: "stack", read: |layer, reader, entry| layer.wishes.read_stack(reader, entry) },
+        Key { name: "heap", read: |layer, reader, entry| layer.wishes.read_heap(reader, entry) },
+        Key {
+            name: "imports",
+            read: |layer, reader, entry| layer.imports = imports::read(reader, entry),
+        },
+        Key { name: "constants", read: Self::read_constants },
+        Key { name: "hex", read: Self::read_bare_code },
+        Key { name: "file", read: Self::read_bare_code },
+        Key { name: "code", read: Self::read_items },
+        Key { name: "rodata", read: Self::read_items },
+        Key { name: "data", read: Self::read_items },
+        Key { name: "bss", read: Self::read_items },
+        Key { name: "unwind", read: Self::read_items },
+        Key { name: "unwind-records", read: Self::read_items },
+        Key { name: "section", read: Self::read_sections },
+    ];
 
     fn read_entry(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         self.entry = reader.located_string(entry);
@@ -150,7 +97,7 @@ impl Layer {
         let item = self.items.entry(key).or_insert_with(|| Item::new(entry.key_span.clone()));
         item.is_bare = true;
         for row in CODE_CONTENTS.iter().filter(|row| row.name == entry.key) {
-            (row.read)(reader, item, entry);
+            (row.read)(item, reader, entry);
         }
     }
 
@@ -158,19 +105,10 @@ impl Layer {
         let group = GROUPS.iter().find(|group| group.name == entry.key);
         let (Some(group), Some(table)) = (group, reader.table(entry)) else { return };
         for named in entries(table) {
-            let Some(item) = group.read_item(reader, &named) else { continue };
+            // `code.code` may be there already: its `hex` can stand in the layer, its `align` cannot.
             let key = (group.kind, named.key.to_owned());
-            if let Some(bare) = self.items.get(&key) {
-                let message =
-                    format!("`{}` and `code.{BARE_CODE}` are the same item", bare.said_key());
-                let error = Error::new(ErrorKind::Conflict, message)
-                    .at(Place::Text(named.key_span.clone()), "")
-                    .at(Place::Text(bare.span.clone()), "said here without a table of its own")
-                    .help("give this one another name");
-                reader.errors.push(error);
-                continue;
-            }
-            self.items.insert(key, item);
+            let new = || Item::new(named.key_span.clone());
+            group.read_item(self.items.entry(key).or_insert_with(new), reader, &named);
         }
     }
 }

@@ -127,7 +127,8 @@ fn collect_names(merged: &Merged<'_>, units: &[Unit<'_>], errors: &mut Collector
             names.add_place(piece.name, piece.body.len(), piece.view.span, errors);
         }
         let Some(block) = piece.body.block() else { continue };
-        for (label, size) in block.sized_labels().filter(|(label, _)| !label.is_local()) {
+        for (label, size) in block.sized_labels().into_iter().filter(|(label, _)| !label.is_local())
+        {
             names.add_place(&label.name, size, &label.span, errors);
         }
     }
@@ -208,7 +209,9 @@ impl<'s> Lowering<'s, '_> {
         let mut rest = Vec::new();
         for (base, piece) in members {
             let symbol = piece.is_symbol().then_some((piece.name, piece.body.len()));
-            let labels: Vec<_> = piece.body.block().map(Block::owned_labels).unwrap_or_default();
+            let labels = piece.body.block().map(Block::sized_labels).unwrap_or_default();
+            let labels: Vec<_> =
+                labels.into_iter().map(|(label, size)| (label.clone(), size)).collect();
             let (contents, fixups) = self.contents(piece.body);
             parts.push((base, contents));
             rest.push((base, symbol, piece.view.span, piece.group.symbol_type, labels, fixups));

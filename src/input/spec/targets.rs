@@ -117,7 +117,7 @@ pub(super) fn read_table(
     let selector = Selector::read(reader, entry.key, &entry.key_span);
     let table = reader.table(entry)?;
     let mut layer = Layer::default();
-    reader.walk(table, &format!("`target.{}`", entry.key), &[Layer::keys()], &mut layer);
+    reader.walk(table, &format!("`target.{}`", entry.key), &[Layer::KEYS], &mut layer);
     let selector = selector?;
     if let Some(first) = before.iter().find(|table| table.selector == selector) {
         let error = Error::new(ErrorKind::Conflict, format!("`{}` has two tables", entry.key))

@@ -27,10 +27,10 @@ pub(super) struct MemoryTable {
 
 /// The keys of a `[stack]` or `[heap]`.
 pub(super) const MEMORY_KEYS: &[Key<MemoryTable>] = &[
-    Key { name: "size", read: |reader, memory, entry| memory.size = quantity::size(reader, entry) },
+    Key { name: "size", read: |memory, reader, entry| memory.size = quantity::size(reader, entry) },
     Key {
         name: "commit",
-        read: |reader, memory, entry| memory.commit = quantity::size(reader, entry),
+        read: |memory, reader, entry| memory.commit = quantity::size(reader, entry),
     },
 ];
 

@@ -543,9 +543,8 @@ fn bare_code_and_its_table() {
         hex = 'f4'
         "#,
         expect![[r#"
-            3:27-3:31: conflict: `hex` and `code.code` are the same item
-              2:1-2:4: said here without a table of its own
-              help: give this one another name
+            4:1-4:4: conflict: what `code.code` holds is said twice
+              2:1-2:4: already said here
         "#]],
     );
 }
