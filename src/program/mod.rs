@@ -28,7 +28,7 @@ pub use import::{Import, ImportId, ImportName, Library, LibraryId};
 pub use relocation::{Relocation, RelocationKind};
 pub use section::{Contents, Section, SectionId, SectionKind};
 pub use symbol::{Binding, Definition, Landmark, Symbol, SymbolId, SymbolType};
-pub use wishes::{MemoryWish, Position, Subsystem, SystemVersion, Wishes};
+pub use wishes::{MemoryWish, Position, Start, Subsystem, SystemVersion, Wishes};
 
 use std::borrow::Cow;
 

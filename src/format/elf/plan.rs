@@ -11,7 +11,7 @@ use crate::format::plan::{
     ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole, SegmentRow,
     TableId,
 };
-use crate::program::{LibraryId, Position, Program, SectionKind};
+use crate::program::{LibraryId, Position, Program, SectionKind, Start};
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
 
@@ -156,8 +156,12 @@ pub(super) fn rules(program: &Program<'_>) -> Rules {
 }
 
 /// The kernel applies no relocations, and a program without a dynamic linker has nobody else.
-pub(super) const LOADER: Loader =
-    Loader { relocates: false, import_pointers: true, import_slots: ImportSlots::AmongOthers };
+pub(super) const LOADER: Loader = Loader {
+    relocates: false,
+    calls_main: false,
+    import_pointers: true,
+    import_slots: ImportSlots::AmongOthers,
+};
 
 /// Nothing but the position can be asked of the kernel in a file.
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
@@ -167,7 +171,6 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         ("base", wishes.base.is_some()),
         ("subsystem", wishes.subsystem.is_some()),
         ("oldest-system", wishes.oldest_system.is_some()),
-        ("stack.size", wishes.stack.size.is_some()),
         ("stack.commit", wishes.stack.commit.is_some()),
         ("heap.size", wishes.heap.size.is_some()),
         ("heap.commit", wishes.heap.commit.is_some()),
@@ -177,6 +180,17 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
                 format!("`{key}` means nothing on {}: no file can say it", program.target);
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
+    }
+    if wishes.stack.size.is_some() && wishes.start != Start::Main {
+        let message = format!(
+            "`stack.size` means nothing to a raw program on {}: the kernel decides how large its stack is",
+            program.target
+        );
+        errors.push(
+            Error::new(ErrorKind::Unsupported, message)
+                .at(Place::Wish("stack.size"), "")
+                .help("start = \"main\" moves to a stack of that size before it calls the entry"),
+        );
     }
     if let Some(library) = program.libraries().first() {
         let message = format!(

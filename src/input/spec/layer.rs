@@ -46,6 +46,7 @@ impl Layer {
             read: |layer, reader, entry| layer.wishes.read_subsystem(reader, entry),
         },
         Key { name: "macos", read: |layer, reader, entry| layer.wishes.read_macos(reader, entry) },
+        Key { name: "start", read: |layer, reader, entry| layer.wishes.read_start(reader, entry) },
         Key { name: "stack", read: |layer, reader, entry| layer.wishes.read_stack(reader, entry) },
         Key { name: "heap", read: |layer, reader, entry| layer.wishes.read_heap(reader, entry) },
         Key {

@@ -1,10 +1,10 @@
-//! What a spec asks of the system: `position`, `base`, `subsystem`, `macos`, `[stack]`, `[heap]`.
+//! What a spec asks of the system: `position`, `base`, `subsystem`, `macos`, `start`, `[stack]`, `[heap]`.
 
 use super::document::{Entry, Key, Located, Reader, list};
 use super::quantity;
 use super::source_map::SourceMap;
 use crate::error::{Error, ErrorKind, Place};
-use crate::program::{MemoryWish, Position, Subsystem, SystemVersion, Wishes};
+use crate::program::{MemoryWish, Position, Start, Subsystem, SystemVersion, Wishes};
 use crate::target::{OperatingSystem, Target};
 use crate::units::{Address, Size};
 
@@ -15,6 +15,7 @@ pub(super) struct WishTable {
     base: Option<Located<u64>>,
     subsystem: Option<Located<Subsystem>>,
     macos: Option<Located<SystemVersion>>,
+    start: Option<Located<Start>>,
     stack: MemoryTable,
     heap: MemoryTable,
 }
@@ -53,6 +54,10 @@ impl WishTable {
         self.subsystem = one_of(reader, entry, &names);
     }
 
+    pub(super) fn read_start(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.start = one_of(reader, entry, Start::NAMES);
+    }
+
     pub(super) fn read_macos(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         let Some(Located { value: text, span }) = reader.located_string(entry) else { return };
         match text.parse() {
@@ -79,6 +84,7 @@ impl WishTable {
         replace(&mut self.base, special.base.as_ref());
         replace(&mut self.subsystem, special.subsystem.as_ref());
         replace(&mut self.macos, special.macos.as_ref());
+        replace(&mut self.start, special.start.as_ref());
         for (memory, special) in
             [(&mut self.stack, &special.stack), (&mut self.heap, &special.heap)]
         {
@@ -97,6 +103,7 @@ impl WishTable {
             base: said(map, "base", self.base.as_ref()).map(Address),
             subsystem: said(map, "subsystem", self.subsystem.as_ref()),
             oldest_system: said(map, "oldest-system", macos),
+            start: said(map, "start", self.start.as_ref()).unwrap_or_default(),
             stack: self.stack.wish(map, "stack.size", "stack.commit"),
             heap: self.heap.wish(map, "heap.size", "heap.commit"),
         }

@@ -149,7 +149,8 @@ fn wishes_are_honoured_or_refused() {
         "#,
         expect![[r#"
             2:13-2:22: unsupported: `subsystem` means nothing on x86_64-linux: no file can say it
-            3:14-3:21: unsupported: `stack.size` means nothing on x86_64-linux: no file can say it
+            3:14-3:21: unsupported: `stack.size` means nothing to a raw program on x86_64-linux: the kernel decides how large its stack is
+              help: start = "main" moves to a stack of that size before it calls the entry
             7:8-7:15: misaligned: the base 0x12345 is no multiple of 0x10000
               help: Windows reserves memory in pieces of 64 KiB, and never the first
             6:13-6:30: unsupported: x86_64-windows has no subsystem `efi-application`
