@@ -41,8 +41,8 @@ pub(crate) struct Synthesized<'p> {
     imports: IndexMap<SymbolId, ImportId, FxBuildHasher>,
     /// The words to be written at load time, in the order in which they were found.
     pub(crate) load_relocations: Vec<LoadRelocation>,
-    /// Where the loader jumps to.
-    pub(crate) entry: SymbolId,
+    /// Where the loader jumps to; a library may have none.
+    pub(crate) entry: Option<SymbolId>,
 }
 
 impl<'p> Synthesized<'p> {
@@ -295,7 +295,7 @@ fn scan_relocation(
         if section.kind == SectionKind::ReadOnly {
             synthesized.promoted.insert(id);
         }
-        synthesized.load_relocations.push(load_relocation);
+        synthesized.load_relocations.push(LoadRelocation { symbol: winner, ..load_relocation });
     }
     Ok(())
 }
@@ -485,9 +485,7 @@ fn add_start_up(synthesized: &mut Synthesized<'_>, loader: Loader, errors: &mut 
     let program = synthesized.program();
     let relocates = !loader.relocates && !synthesized.load_relocations.is_empty();
     let calls = !loader.calls_main && program.wishes.start == Start::Main;
-    if !relocates && !calls {
-        return;
-    }
+    let (true, Some(entry)) = (relocates || calls, synthesized.resolved.entry) else { return };
     let Some(pieces) = start_up::of(program.target) else {
         let message = format!("minild has no start-up code for {}", program.target);
         errors.push(Error::new(ErrorKind::Unsupported, message));
@@ -516,7 +514,7 @@ fn add_start_up(synthesized: &mut Synthesized<'_>, loader: Loader, errors: &mut 
         code.extend_from_slice(piece.code);
         for relocation in piece.relocations {
             let symbol = match relocation.symbol {
-                StartUpSymbol::Entry => synthesized.resolved.entry,
+                StartUpSymbol::Entry => entry,
                 StartUpSymbol::Landmark(landmark) => {
                     synthesized.add_symbol("landmark", Definition::Landmark(landmark))
                 }
@@ -534,6 +532,6 @@ fn add_start_up(synthesized: &mut Synthesized<'_>, loader: Loader, errors: &mut 
     let mut section = Section::new("start_up", SectionKind::Code, code);
     section.relocations = relocations;
     let id = synthesized.add_section(Role::Kind(SectionKind::Code), section);
-    synthesized.entry =
-        synthesized.add_symbol("start_up", Definition::Section { section: id, offset: 0 });
+    let start_up = Definition::Section { section: id, offset: 0 };
+    synthesized.entry = Some(synthesized.add_symbol("start_up", start_up));
 }

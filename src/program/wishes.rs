@@ -33,6 +33,23 @@ impl Start {
     pub const NAMES: &'static [(&'static str, Self)] = &[("raw", Self::Raw), ("main", Self::Main)];
 }
 
+/// Which C library loads the program and its libraries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Libc {
+    /// The GNU C library.
+    #[default]
+    Glibc,
+    /// musl.
+    Musl,
+}
+
+impl Libc {
+    /// Every C library, by its name in specs.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("glibc", Self::Glibc), ("musl", Self::Musl)];
+}
+
 /// What surrounds the program while it runs, for systems whose files say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -146,6 +163,8 @@ pub struct Wishes {
     pub oldest_system: Option<SystemVersion>,
     /// How it is entered.
     pub start: Start,
+    /// Whose dynamic linker loads it, where there are several.
+    pub libc: Libc,
     /// The main thread's stack.
     pub stack: MemoryWish,
     /// The process' heap.

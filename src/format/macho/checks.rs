@@ -44,6 +44,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
     }
     check_base(program, &mut errors);
     check_version(program, &mut errors);
+    check_dynamic(program, &mut errors);
     check_libraries(program, &mut errors);
     errors.into_result(())
 }
@@ -140,4 +141,9 @@ fn check_libraries(program: &Program<'_>, errors: &mut Collector) {
         let place = Place::Library(import.library);
         errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
     }
+}
+
+/// What only other systems' files can say.
+fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
+    crate::format::refuse_exports(program, errors);
 }

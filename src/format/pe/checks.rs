@@ -41,6 +41,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Wish("oldest-system");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
+    check_dynamic(program, &mut errors);
     check_names(program, &mut errors);
     errors.into_result(())
 }
@@ -155,4 +156,9 @@ fn check_names(program: &Program<'_>, errors: &mut Collector) {
             errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
         }
     }
+}
+
+/// What only other systems' files can say.
+fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
+    crate::format::refuse_exports(program, errors);
 }

@@ -106,7 +106,6 @@ fn imports_need_a_system_that_has_libraries() {
         "#,
         expect![[r#"
             3:9-3:23: unsupported: imports (here from `kernel32.dll`) are not possible on x86_64-uefi: firmware has no libraries, its services are reached through the system table
-            6:9-6:20: unsupported: imports (here from `libc.so.6`) are not supported on x86_64-linux: programs there are static
             10:9-10:37: conflict: a program at a fixed position imports nothing (here from `/usr/lib/libSystem.B.dylib`): dyld does not load it
               8:12-8:19: fixed here
             13:9-13:11: invalid-value: "" is no path of a library: it is empty or holds a NUL
