@@ -1,0 +1,3 @@
+//! stub
+/// frame
+pub struct Frame;
