@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::arch::Arch;
 use crate::dyld::{self, Strictness};
 use crate::engine::Engine;
+use crate::engine::native::NativeEngine;
 use crate::engine::unicorn::UnicornEngine;
 use crate::fat;
 use crate::kernel::{Entry, Program, stack};
@@ -85,7 +86,8 @@ pub fn judge(options: &Options) -> Result<(), Ending> {
 fn engine(kind: EngineKind, arch: Arch) -> Result<Box<dyn Engine>, String> {
     match kind {
         EngineKind::Unicorn => Ok(Box::new(UnicornEngine::new(arch)?)),
-        EngineKind::Native => Err("not yet".into()),
+        EngineKind::Native if arch == Arch::X86_64 => Ok(Box::new(NativeEngine::new()?)),
+        EngineKind::Native => Err("native execution of arm64".into()),
     }
 }
 
