@@ -1,9 +1,12 @@
 //! The few host services whose interfaces cannot be safe, or want translation: forking the process that runs the guest,
 //! and the differences between Linux's and macOS's numbers for errors and signals.
 
+use std::time::Duration;
+
 use nix::errno::Errno;
 use nix::sys::signal::Signal as HostSignal;
-use nix::unistd::{ForkResult, fork};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
 
 use crate::system::signals::Signal;
 
@@ -18,6 +21,36 @@ pub fn fork_guest() -> Result<Option<i32>, Errno> {
     match unsafe { fork() }? {
         ForkResult::Parent { child } => Ok(Some(child.as_raw())),
         ForkResult::Child => Ok(None),
+    }
+}
+
+/// Lets the host end this process after a while, whatever it does then.
+pub fn die_after(time: Duration) {
+    nix::unistd::alarm::set(u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1));
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// With this status.
+    Exited(u8),
+    /// By a signal.
+    Killed(Signal),
+    /// By [`die_after`].
+    TimedOut,
+}
+
+/// Waits for a child.
+#[must_use]
+pub fn wait(child: i32) -> Status {
+    loop {
+        match waitpid(Pid::from_raw(child), None) {
+            Ok(WaitStatus::Exited(_, status)) => return Status::Exited(status.to_le_bytes()[0]),
+            Ok(WaitStatus::Signaled(_, HostSignal::SIGALRM, _)) => return Status::TimedOut,
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Status::Killed(macos_signal(signal)),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return Status::Killed(Signal::Kill),
+        }
     }
 }
 

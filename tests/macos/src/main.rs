@@ -52,6 +52,7 @@ fn main() -> ExitCode {
             }
         }
         Ok(Request::Symbols) => println!("{}", small_macos::system::symbols().join("\n")),
+        Ok(Request::Run(options)) if options.engine == EngineKind::Native => return supervise(&options),
         Ok(Request::Run(options)) => return report(run(&options)),
         Err(problem) => {
             eprintln!("small-macos: {problem}\n\n{USAGE}");
@@ -59,6 +60,24 @@ fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Runs a native guest in a child, because the guest could write to the memory of the process that it is in.
+fn supervise(options: &Options) -> ExitCode {
+    /// What the child gets beyond the limit that it keeps itself.
+    const GRACE: Duration = Duration::from_secs(5);
+    match host::fork_guest() {
+        Ok(None) => {
+            host::die_after(options.limit + GRACE);
+            report(run(options))
+        }
+        Ok(Some(child)) => match host::wait(child) {
+            host::Status::Exited(status) => ExitCode::from(status),
+            host::Status::TimedOut => report(Ending::Stopped("it did not stop by itself".into())),
+            host::Status::Killed(signal) => host::die_by(signal),
+        },
+        Err(error) => report(Ending::Unsupported(format!("fork: {error}"))),
+    }
 }
 
 fn report(ending: Ending) -> ExitCode {
@@ -69,7 +88,9 @@ fn report(ending: Ending) -> ExitCode {
             ExitCode::from(REFUSED)
         }
         Ending::Signal(signal, what) => {
-            eprintln!("killed: {signal:?}: {what}");
+            if !what.is_empty() {
+                eprintln!("killed: {signal:?}: {what}");
+            }
             host::die_by(signal)
         }
         Ending::Stopped(why) => {

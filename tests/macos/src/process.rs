@@ -18,7 +18,7 @@ use crate::system::{self, System};
 pub enum Ending {
     /// The guest exited with this status.
     Exit(u8),
-    /// A signal ended the guest; with a report for people.
+    /// A signal ended the guest; with a report for people, empty in a child that the guest has forked.
     Signal(Signal, String),
     /// The guest ran longer than it may, or all its threads wait for each other.
     Stopped(String),
@@ -84,6 +84,8 @@ pub struct Process {
     pub system: System,
     /// The vectors on the first stack.
     pub vectors: Vectors,
+    /// Whether this is the child of a fork of the guest: what ends it, its parent reports.
+    pub is_child: bool,
     deadline: Instant,
     limit: Duration,
     /// Depth of [`Process::call`]s that wait, in which threads are not switched.
@@ -95,7 +97,7 @@ impl Process {
     #[must_use]
     pub fn new(space: Space, vectors: Vectors, system: System, limit: Duration) -> Process {
         let threads = Threads::new(vectors.stack_bottom);
-        Process { space, images: Vec::new(), threads, system, vectors, deadline: Instant::now() + limit, limit, waiting_calls: 0 }
+        Process { space, images: Vec::new(), threads, system, vectors, is_child: false, deadline: Instant::now() + limit, limit, waiting_calls: 0 }
     }
 
     /// The architecture.
@@ -136,8 +138,10 @@ impl Process {
     /// Runs until the process ends.
     pub fn run(&mut self) -> Ending {
         loop {
-            if let Err(Trap::End(ending)) = self.step() {
-                return ending;
+            match self.step() {
+                Err(Trap::End(Ending::Signal(signal, _))) if self.is_child => return Ending::Signal(signal, String::new()),
+                Err(Trap::End(ending)) => return ending,
+                Ok(()) | Err(Trap::Fault(_)) => {}
             }
         }
     }
@@ -305,7 +309,7 @@ impl Process {
                 self.space.engine.restore(&context);
                 Ok(Flow::Resume)
             }
-            None => Err(Trap::End(Ending::Exit(0))),
+            None => system::process::exit(self, 0),
         }
     }
 }

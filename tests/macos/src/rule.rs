@@ -139,7 +139,6 @@ rules! {
     SectionStart Launch "dyld/section-start" "sections do not begin before their segment" "validSegment";
     DyldSegmentOverlap Launch "dyld/segment-overlap" "segments share neither addresses nor file bytes" "validSemanticsSegments";
     TextSegment Launch "dyld/text-segment" "__TEXT begins at file offset 0 and holds header and commands" "validSemanticsSegments";
-    OneMain Launch "dyld/one-main" "a program has one LC_MAIN or LC_UNIXTHREAD" "validSemanticsMain";
     MainOffset Launch "dyld/main-offset" "LC_MAIN points into executable code" "validSemanticsMain, getEntry";
 
     // dyld: policies by SDK. mach_o/Policy.cpp

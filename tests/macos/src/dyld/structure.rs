@@ -118,10 +118,9 @@ fn check_segments(image: &Image) -> Result<(), Refusal> {
 }
 
 fn check_main(image: &Image, commands: &[LoadCommand<'_>]) -> Result<(), Refusal> {
-    let entries: Vec<_> = commands.iter().filter(|load| matches!(load.command, command::MAIN | command::UNIXTHREAD)).collect();
-    Rule::OneMain.require(entries.len() == 1, || format!("there are {}", entries.len()))?;
-    if entries[0].command == command::MAIN {
-        let offset = entries[0].field_64(8);
+    // That there is one LC_MAIN or LC_UNIXTHREAD, the kernel has checked already (xnu/one-entry, xnu/no-entry).
+    if let Some(entry) = commands.iter().find(|load| load.command == command::MAIN) {
+        let offset = entry.field_64(8);
         let inside = image.segments.iter().any(|segment| {
             let executable = Protection(segment.initial_protection).contains(Protection::EXECUTE);
             executable && (segment.file_offset..segment.file_offset + segment.file_size).contains(&offset)

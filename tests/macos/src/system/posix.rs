@@ -91,6 +91,7 @@ calls! {
     2 "_fork" |process, _| match host::fork_guest()? {
         Some(child) => Ok(u64::from(child.unsigned_abs())),
         None => {
+            process.is_child = true;
             process.engine().after_fork();
             Ok(0)
         }
