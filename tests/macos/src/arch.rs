@@ -97,7 +97,12 @@ static X86_64: ArchInfo = ArchInfo {
     page_size: 0x1000,
     least_page_zero: 0x1000,
     lenient: true,
-    thread_state: ThreadState { flavor: 4, count: 42, general: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15], program_counter: 16 },
+    thread_state: ThreadState {
+        flavor: 4,
+        count: 42,
+        general: &[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+        program_counter: 16,
+    },
     arguments: &[x86::RDI, x86::RSI, x86::RDX, x86::RCX, x86::R8, x86::R8 + 1],
     vector_arguments: 8,
     result: x86::RAX,
@@ -124,7 +129,8 @@ static ARM64: ArchInfo = ArchInfo {
         flavor: 6,
         count: 68,
         general: &[
-            0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+            0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,
+            24, 25, 26, 27, 28, 29, 30, 31,
         ],
         program_counter: 32,
     },

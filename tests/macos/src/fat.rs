@@ -34,12 +34,20 @@ pub fn choose(file: &[u8], arch: Option<Arch>) -> Result<Slice<'_>, Refusal> {
         let outside = || Rule::FatSlice.refuse(format!("slice {index} does not fit"));
         let (at, read_64) = if wide { (8 + index * 32, true) } else { (8 + index * 20, false) };
         let field = |number: u64| {
-            if read_64 { be_u64_at(file, at + 8 + number * 8) } else { be_u32_at(file, at + 8 + number * 4).map(u64::from) }
+            if read_64 {
+                be_u64_at(file, at + 8 + number * 8)
+            } else {
+                be_u32_at(file, at + 8 + number * 4).map(u64::from)
+            }
         };
         let cpu_type = be_u32_at(file, at).ok_or_else(outside)?;
         let (offset, size) = (field(0).ok_or_else(outside)?, field(1).ok_or_else(outside)?);
-        let bytes = slice(file, offset, size)
-            .ok_or_else(|| Rule::FatSlice.refuse(format!("slice {index} is {size:#x} bytes at {offset:#x} of {:#x}", file.len())))?;
+        let bytes = slice(file, offset, size).ok_or_else(|| {
+            Rule::FatSlice.refuse(format!(
+                "slice {index} is {size:#x} bytes at {offset:#x} of {:#x}",
+                file.len()
+            ))
+        })?;
         let found = Arch::from_cpu_type(cpu_type);
         if chosen.is_none() && found.is_some() && (arch.is_none() || arch == found) {
             chosen = Some(Slice { offset, bytes });

@@ -197,7 +197,10 @@ impl<'data> LoadCommand<'data> {
 ///
 /// # Errors
 /// The file offset of the command that does not fit.
-pub fn load_commands<'data>(bytes: &'data [u8], header: &Header) -> Result<Vec<LoadCommand<'data>>, u64> {
+pub fn load_commands<'data>(
+    bytes: &'data [u8],
+    header: &Header,
+) -> Result<Vec<LoadCommand<'data>>, u64> {
     let end = HEADER_SIZE + u64::from(header.commands_size);
     let mut offset = HEADER_SIZE;
     let mut commands = Vec::new();
@@ -205,7 +208,10 @@ pub fn load_commands<'data>(bytes: &'data [u8], header: &Header) -> Result<Vec<L
         let command = (|| {
             let size = u64::from(u32_at(bytes, offset + 4)?);
             let fits = size >= 8 && offset + size <= end;
-            Some(LoadCommand { command: u32_at(bytes, offset)?, bytes: slice(bytes, offset, size).filter(|_| fits)? })
+            Some(LoadCommand {
+                command: u32_at(bytes, offset)?,
+                bytes: slice(bytes, offset, size).filter(|_| fits)?,
+            })
         })()
         .ok_or(offset)?;
         offset += command.size();
@@ -244,7 +250,12 @@ impl Section {
     /// Whether the section has no bytes in the file.
     #[must_use]
     pub fn is_zero_fill(&self) -> bool {
-        matches!(self.section_type(), section_type::ZEROFILL | section_type::GB_ZEROFILL | section_type::THREAD_LOCAL_ZEROFILL)
+        matches!(
+            self.section_type(),
+            section_type::ZEROFILL
+                | section_type::GB_ZEROFILL
+                | section_type::THREAD_LOCAL_ZEROFILL
+        )
     }
 }
 
@@ -275,7 +286,8 @@ impl Segment {
         let count = u64::from(u32_at(command.bytes, 64)?);
         let sections = (0..count)
             .map(|index| {
-                let section = slice(command.bytes, SEGMENT_SIZE + index * SECTION_SIZE, SECTION_SIZE)?;
+                let section =
+                    slice(command.bytes, SEGMENT_SIZE + index * SECTION_SIZE, SECTION_SIZE)?;
                 Some(Section {
                     name: fixed_name(&section[..16]),
                     segment: fixed_name(&section[16..32]),
@@ -310,6 +322,9 @@ impl Segment {
     /// Whether it only reserves addresses: page zero.
     #[must_use]
     pub fn is_page_zero(&self) -> bool {
-        self.vm_address == 0 && self.file_size == 0 && self.initial_protection == 0 && self.maximum_protection == 0
+        self.vm_address == 0
+            && self.file_size == 0
+            && self.initial_protection == 0
+            && self.maximum_protection == 0
     }
 }

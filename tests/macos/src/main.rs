@@ -52,7 +52,9 @@ fn main() -> ExitCode {
             }
         }
         Ok(Request::Symbols) => println!("{}", small_macos::system::symbols().join("\n")),
-        Ok(Request::Run(options)) if options.engine == EngineKind::Native => return supervise(&options),
+        Ok(Request::Run(options)) if options.engine == EngineKind::Native => {
+            return supervise(&options);
+        }
         Ok(Request::Run(options)) => return report(run(&options)),
         Err(problem) => {
             eprintln!("small-macos: {problem}\n\n{USAGE}");
@@ -108,8 +110,11 @@ fn parse(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Requ
     let mut options = Options::default();
     while let Some(argument) = arguments.next() {
         let mut value = || {
-            let value = arguments.next().ok_or_else(|| format!("{} wants a value", argument.display()))?;
-            value.into_string().map_err(|value| format!("{} is not a value of {}", value.display(), argument.display()))
+            let value =
+                arguments.next().ok_or_else(|| format!("{} wants a value", argument.display()))?;
+            value.into_string().map_err(|value| {
+                format!("{} is not a value of {}", value.display(), argument.display())
+            })
         };
         match argument.to_str() {
             Some("--help" | "-h") => return Ok(Request::Help),
@@ -122,24 +127,37 @@ fn parse(mut arguments: impl Iterator<Item = std::ffi::OsString>) -> Result<Requ
                 options.engine = match value()?.as_str() {
                     "unicorn" => EngineKind::Unicorn,
                     "native" => EngineKind::Native,
-                    other => return Err(format!("there is no engine {other}; there are unicorn and native")),
+                    other => {
+                        return Err(format!(
+                            "there is no engine {other}; there are unicorn and native"
+                        ));
+                    }
                 }
             }
             Some("--arch") => {
                 let name = value()?;
-                let arch = small_macos::arch::Arch::ALL.into_iter().find(|arch| arch.info().name == name);
-                options.arch = Some(arch.ok_or_else(|| format!("there is no architecture {name}; there are x86_64 and arm64"))?);
+                let arch =
+                    small_macos::arch::Arch::ALL.into_iter().find(|arch| arch.info().name == name);
+                options.arch = Some(arch.ok_or_else(|| {
+                    format!("there is no architecture {name}; there are x86_64 and arm64")
+                })?);
             }
             Some("--sdk-os") => {
                 let text = value()?;
-                let version = Version::parse(&text).ok_or_else(|| format!("{text} is not a version"))?;
+                let version =
+                    Version::parse(&text).ok_or_else(|| format!("{text} is not a version"))?;
                 options.strictness = Strictness { sdk: Some(version), ..options.strictness };
             }
-            Some(option) if option.starts_with("--") => return Err(format!("there is no option {option}")),
+            Some(option) if option.starts_with("--") => {
+                return Err(format!("there is no option {option}"));
+            }
             _ => {
                 options.file = argument.clone().into();
-                options.arguments = std::iter::once(argument).chain(arguments).map(OsStringExt::into_vec).collect();
-                options.environment = std::env::vars_os().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect();
+                options.arguments =
+                    std::iter::once(argument).chain(arguments).map(OsStringExt::into_vec).collect();
+                options.environment = std::env::vars_os()
+                    .map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat())
+                    .collect();
                 return Ok(Request::Run(Box::new(options)));
             }
         }

@@ -97,7 +97,17 @@ impl Process {
     #[must_use]
     pub fn new(space: Space, vectors: Vectors, system: System, limit: Duration) -> Process {
         let threads = Threads::new(vectors.stack_bottom);
-        Process { space, images: Vec::new(), threads, system, vectors, is_child: false, deadline: Instant::now() + limit, limit, waiting_calls: 0 }
+        Process {
+            space,
+            images: Vec::new(),
+            threads,
+            system,
+            vectors,
+            is_child: false,
+            deadline: Instant::now() + limit,
+            limit,
+            waiting_calls: 0,
+        }
     }
 
     /// The architecture.
@@ -139,7 +149,9 @@ impl Process {
     pub fn run(&mut self) -> Ending {
         loop {
             match self.step() {
-                Err(Trap::End(Ending::Signal(signal, _))) if self.is_child => return Ending::Signal(signal, String::new()),
+                Err(Trap::End(Ending::Signal(signal, _))) if self.is_child => {
+                    return Ending::Signal(signal, String::new());
+                }
                 Err(Trap::End(ending)) => return ending,
                 Ok(()) | Err(Trap::Fault(_)) => {}
             }
@@ -150,20 +162,28 @@ impl Process {
     fn step(&mut self) -> Result<(), Trap> {
         let stop = self.space.engine.run();
         match self.handle(stop) {
-            Err(Trap::Fault(fault)) => signals::raise_fault(self, Stop::Memory(fault.access, fault.address)),
+            Err(Trap::Fault(fault)) => {
+                signals::raise_fault(self, Stop::Memory(fault.access, fault.address))
+            }
             other => other,
         }
     }
 
     fn handle(&mut self, stop: Stop) -> Result<(), Trap> {
         match stop {
-            Stop::Memory(Access::Execute, address) if system::is_stub(address) => self.call_system(address),
+            Stop::Memory(Access::Execute, address) if system::is_stub(address) => {
+                self.call_system(address)
+            }
             Stop::SystemCall => system::syscalls::enter(self),
             Stop::Slice => {
                 if Instant::now() > self.deadline {
-                    return Err(Trap::End(Ending::Stopped(format!("it ran for {} seconds", self.limit.as_secs_f32()))));
+                    return Err(Trap::End(Ending::Stopped(format!(
+                        "it ran for {} seconds",
+                        self.limit.as_secs_f32()
+                    ))));
                 }
-                self.switch_thread()
+                self.switch_thread();
+                Ok(())
             }
             fault => signals::raise_fault(self, fault),
         }
@@ -173,7 +193,10 @@ impl Process {
     fn call_system(&mut self, address: u64) -> Result<(), Trap> {
         let flow = if address == system::RETURN_STUB {
             let result = self.space.engine.general(self.arch().info().result);
-            let then = self.threads.current_mut().continuations.pop().ok_or_else(|| Trap::unsupported("a return to the system that was not called"))?;
+            let then =
+                self.threads.current_mut().continuations.pop().ok_or_else(|| {
+                    Trap::unsupported("a return to the system that was not called")
+                })?;
             then(self, result)?
         } else {
             self.check_stack_alignment(address)?;
@@ -202,19 +225,20 @@ impl Process {
             return Ok(());
         }
         let name = system::stub_name(address).unwrap_or("libSystem");
-        let report = format!("{name} was called with the stack pointer {stack_pointer:#x}, which is misaligned");
+        let report = format!(
+            "{name} was called with the stack pointer {stack_pointer:#x}, which is misaligned"
+        );
         Err(Trap::End(Ending::Signal(Signal::Segv, report)))
     }
 
     fn return_to_caller(&mut self) -> Result<(), Trap> {
-        let address = match self.arch().info().link {
-            Some(link) => self.space.engine.general(link),
-            None => {
-                let stack_pointer = self.stack_pointer();
-                let address = self.space.read_u64(stack_pointer)?;
-                self.set_stack_pointer(stack_pointer + 8);
-                address
-            }
+        let address = if let Some(link) = self.arch().info().link {
+            self.space.engine.general(link)
+        } else {
+            let stack_pointer = self.stack_pointer();
+            let address = self.space.read_u64(stack_pointer)?;
+            self.set_stack_pointer(stack_pointer + 8);
+            address
         };
         self.engine().set_program_counter(address);
         Ok(())
@@ -229,15 +253,12 @@ impl Process {
         const RED_ZONE: u64 = 128;
         let info = self.arch().info();
         let aligned = (self.stack_pointer() - RED_ZONE) & !15;
-        match info.link {
-            Some(link) => {
-                self.engine().set_general(link, system::RETURN_STUB);
-                self.set_stack_pointer(aligned);
-            }
-            None => {
-                self.space.write_u64(aligned - 8, system::RETURN_STUB)?;
-                self.set_stack_pointer(aligned - 8);
-            }
+        if let Some(link) = info.link {
+            self.engine().set_general(link, system::RETURN_STUB);
+            self.set_stack_pointer(aligned);
+        } else {
+            self.space.write_u64(aligned - 8, system::RETURN_STUB)?;
+            self.set_stack_pointer(aligned - 8);
         }
         for (&register, &value) in info.arguments.iter().zip(arguments) {
             self.engine().set_general(register, value);
@@ -251,6 +272,9 @@ impl Process {
     ///
     /// # Errors
     /// Whatever ends the process meanwhile.
+    ///
+    /// # Panics
+    /// Never: the function has returned when the loop is left, and its continuation leaves the result.
     pub fn call(&mut self, function: u64, arguments: &[u64]) -> Result<u64, Trap> {
         let context = self.space.engine.save();
         let depth = self.threads.current().continuations.len();
@@ -268,7 +292,11 @@ impl Process {
         }
         self.waiting_calls -= 1;
         self.space.engine.restore(&context);
-        Ok(self.system.call_result.take().expect("the continuation that ended the loop has left it"))
+        Ok(self
+            .system
+            .call_result
+            .take()
+            .expect("the continuation that ended the loop has left it"))
     }
 
     /// Takes the processor state of the current thread.
@@ -278,14 +306,12 @@ impl Process {
     }
 
     /// Lets the next thread that can run go on, if there is one.
-    fn switch_thread(&mut self) -> Result<(), Trap> {
-        if self.waiting_calls > 0 || self.threads.only_one() {
-            return Ok(());
+    fn switch_thread(&mut self) {
+        if self.waiting_calls == 0 && !self.threads.only_one() {
+            let context = self.save();
+            let next = self.threads.next(context);
+            self.space.engine.restore(&next);
         }
-        let context = self.save();
-        let next = self.threads.next(context);
-        self.space.engine.restore(&next);
-        Ok(())
     }
 
     /// The current thread waits: others run until it can go on.
@@ -296,7 +322,8 @@ impl Process {
         if self.threads.only_one() || self.waiting_calls > 0 {
             return Err(Trap::End(Ending::Stopped("it waits for what no thread can do".into())));
         }
-        self.switch_thread()
+        self.switch_thread();
+        Ok(())
     }
 
     /// The current thread is finished: another goes on.
@@ -304,12 +331,11 @@ impl Process {
     /// # Errors
     /// The end of the process, when there is none.
     pub fn leave_thread(&mut self) -> Result<Flow, Trap> {
-        match self.threads.next_after_end() {
-            Some(context) => {
-                self.space.engine.restore(&context);
-                Ok(Flow::Resume)
-            }
-            None => system::process::exit(self, 0),
+        if let Some(context) = self.threads.next_after_end() {
+            self.space.engine.restore(&context);
+            Ok(Flow::Resume)
+        } else {
+            system::process::exit(self, 0)
         }
     }
 }

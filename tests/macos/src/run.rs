@@ -67,7 +67,9 @@ pub fn run(options: &Options) -> Ending {
     match prepare(options) {
         Ok(mut process) => process.run(),
         Err(Trap::End(ending)) => ending,
-        Err(Trap::Fault(fault)) => Ending::Unsupported(format!("{fault:?} while the program was loaded")),
+        Err(Trap::Fault(fault)) => {
+            Ending::Unsupported(format!("{fault:?} while the program was loaded"))
+        }
     }
 }
 
@@ -79,7 +81,9 @@ pub fn judge(options: &Options) -> Result<(), Ending> {
     match prepare(options) {
         Ok(_) => Ok(()),
         Err(Trap::End(ending)) => Err(ending),
-        Err(Trap::Fault(fault)) => Err(Ending::Unsupported(format!("{fault:?} while the program was loaded"))),
+        Err(Trap::Fault(fault)) => {
+            Err(Ending::Unsupported(format!("{fault:?} while the program was loaded")))
+        }
     }
 }
 
@@ -92,21 +96,34 @@ fn engine(kind: EngineKind, arch: Arch) -> Result<Box<dyn Engine>, String> {
 }
 
 fn prepare(options: &Options) -> Result<Process, Trap> {
-    let file = std::fs::read(&options.file).map_err(|error| Trap::unsupported(format!("{}: {error}", options.file.display())))?;
+    let file = std::fs::read(&options.file)
+        .map_err(|error| Trap::unsupported(format!("{}: {error}", options.file.display())))?;
     let slice = fat::choose(&file, options.arch)?;
     let program = Program::accept(slice)?;
     let right_arch = options.arch.is_none_or(|arch| arch == program.arch);
-    Rule::CpuType.require(right_arch, || format!("the file is for {}", program.arch.info().name))?;
+    Rule::CpuType
+        .require(right_arch, || format!("the file is for {}", program.arch.info().name))?;
     if !options.slide.is_multiple_of(program.arch.page_size()) {
-        return Err(Trap::unsupported(format!("the slide {:#x}, which is no multiple of a page", options.slide)));
+        return Err(Trap::unsupported(format!(
+            "the slide {:#x}, which is no multiple of a page",
+            options.slide
+        )));
     }
 
     let slide = program.slide(options.slide);
     let mut space = Space::new(engine(options.engine, program.arch).map_err(Trap::unsupported)?);
     program.map(&mut space, slide)?;
-    let path = options.file.canonicalize().unwrap_or_else(|_| options.file.clone()).to_string_lossy().into_owned();
-    let no_stack = |error| -> Refusal { Rule::MainSize.refuse(format!("no stack can be made: {error}")) };
-    let vectors = stack::create(&mut space, &program.entry, &path, &options.arguments, &options.environment).map_err(no_stack)?;
+    let path = options
+        .file
+        .canonicalize()
+        .unwrap_or_else(|_| options.file.clone())
+        .to_string_lossy()
+        .into_owned();
+    let no_stack =
+        |error| -> Refusal { Rule::MainSize.refuse(format!("no stack can be made: {error}")) };
+    let vectors =
+        stack::create(&mut space, &program.entry, &path, &options.arguments, &options.environment)
+            .map_err(no_stack)?;
 
     let mut process = Process::new(space, vectors, System::new(&path), options.limit);
     match &program.entry {
@@ -114,7 +131,8 @@ fn prepare(options: &Options) -> Result<Process, Trap> {
             stack::enter_thread(process.engine(), words, slide, vectors.stack_pointer);
         }
         _ => {
-            system::map_data(&mut process.space, vectors.envp).map_err(|error| Trap::unsupported(error.to_string()))?;
+            system::map_data(&mut process.space, vectors.envp)
+                .map_err(|error| Trap::unsupported(error.to_string()))?;
             dyld::launch(&mut process, &program, &path, slide, options.strictness)?;
         }
     }

@@ -47,7 +47,11 @@ pub enum MapError {
 impl std::fmt::Display for MapError {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            MapError::Overlap(region) => write!(formatter, "{} is already at {:#x}-{:#x}", region.label, region.start, region.end),
+            MapError::Overlap(region) => write!(
+                formatter,
+                "{} is already at {:#x}-{:#x}",
+                region.label, region.start, region.end
+            ),
             MapError::Protection => write!(formatter, "the protection is more than the maximum"),
             MapError::Range => write!(formatter, "the range is empty or outside the address space"),
             MapError::Host(reason) => write!(formatter, "the engine cannot map it: {reason}"),
@@ -88,25 +92,47 @@ impl Space {
     /// The region that holds `address`.
     #[must_use]
     pub fn region_at(&self, address: u64) -> Option<&Region> {
-        self.regions.range(..=address).next_back().map(|(_, region)| region).filter(|region| address < region.end)
+        self.regions
+            .range(..=address)
+            .next_back()
+            .map(|(_, region)| region)
+            .filter(|region| address < region.end)
     }
 
     /// Page zero, as a region: it is never mapped.
     #[must_use]
     pub fn page_zero(&self) -> Region {
-        Region { start: 0, end: self.floor, protection: Protection::NONE, maximum: Protection::NONE, label: "page zero".to_owned() }
+        Region {
+            start: 0,
+            end: self.floor,
+            protection: Protection::NONE,
+            maximum: Protection::NONE,
+            label: "page zero".to_owned(),
+        }
     }
 
     fn overlapping(&self, start: u64, end: u64) -> Option<&Region> {
-        self.regions.range(..end).next_back().map(|(_, region)| region).filter(|region| region.end > start)
+        self.regions
+            .range(..end)
+            .next_back()
+            .map(|(_, region)| region)
+            .filter(|region| region.end > start)
     }
 
     /// Maps zeroed pages, where nothing may be yet.
     ///
     /// # Errors
     /// When the range is occupied or cannot be.
-    pub fn map(&mut self, start: u64, size: u64, protection: Protection, maximum: Protection, label: &str) -> Result<(), MapError> {
-        let end = start.checked_add(size).filter(|&end| size > 0 && end <= TOP).ok_or(MapError::Range)?;
+    pub fn map(
+        &mut self,
+        start: u64,
+        size: u64,
+        protection: Protection,
+        maximum: Protection,
+        label: &str,
+    ) -> Result<(), MapError> {
+        let end =
+            start.checked_add(size).filter(|&end| size > 0 && end <= TOP).ok_or(MapError::Range)?;
         if start < self.floor {
             return Err(MapError::Overlap(self.page_zero()));
         }
@@ -114,7 +140,8 @@ impl Space {
             return Err(MapError::Overlap(region.clone()));
         }
         self.engine.map(start, size, protection).map_err(MapError::Host)?;
-        self.regions.insert(start, Region { start, end, protection, maximum, label: label.to_owned() });
+        self.regions
+            .insert(start, Region { start, end, protection, maximum, label: label.to_owned() });
         Ok(())
     }
 
@@ -130,7 +157,10 @@ impl Space {
 
     /// Splits the region that holds `address`, so that one begins there.
     fn split(&mut self, address: u64) {
-        let Some(region) = self.region_at(address).filter(|region| region.start < address).cloned() else { return };
+        let Some(region) = self.region_at(address).filter(|region| region.start < address).cloned()
+        else {
+            return;
+        };
         if let Some(first) = self.regions.get_mut(&region.start) {
             first.end = address;
         }
@@ -145,6 +175,9 @@ impl Space {
     ///
     /// # Errors
     /// When the engine cannot.
+    ///
+    /// # Panics
+    /// Never: the regions that it visits are those that it has just listed.
     pub fn unmap(&mut self, start: u64, size: u64) -> Result<(), MapError> {
         let end = start.checked_add(size).ok_or(MapError::Range)?;
         self.split(start);
@@ -160,7 +193,15 @@ impl Space {
     ///
     /// # Errors
     /// When there is a hole, or a maximum protection forbids it.
-    pub fn protect(&mut self, start: u64, size: u64, protection: Protection) -> Result<(), MapError> {
+    ///
+    /// # Panics
+    /// Never, as [`Space::unmap`].
+    pub fn protect(
+        &mut self,
+        start: u64,
+        size: u64,
+        protection: Protection,
+    ) -> Result<(), MapError> {
         let end = start.checked_add(size).ok_or(MapError::Range)?;
         let mut reached = start;
         while reached < end {
@@ -175,7 +216,9 @@ impl Space {
         for start in self.starts_within(start, end) {
             let region = self.regions.get_mut(&start).expect("just listed");
             region.protection = protection;
-            self.engine.protect(region.start, region.end - region.start, protection).map_err(MapError::Host)?;
+            self.engine
+                .protect(region.start, region.end - region.start, protection)
+                .map_err(MapError::Host)?;
         }
         Ok(())
     }
@@ -202,7 +245,8 @@ impl Space {
     /// The address that is not readable.
     pub fn read(&self, address: u64, size: u64) -> Result<Vec<u8>, Fault> {
         self.check(address, size, Access::Read)?;
-        let mut bytes = vec![0; usize::try_from(size).map_err(|_| Fault { access: Access::Read, address })?];
+        let mut bytes =
+            vec![0; usize::try_from(size).map_err(|_| Fault { access: Access::Read, address })?];
         self.engine.read(address, &mut bytes);
         Ok(bytes)
     }

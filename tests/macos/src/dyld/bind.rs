@@ -41,7 +41,12 @@ pub fn resolve(images: &[Image], importer: usize, import: &Import) -> Result<Opt
             let link = usize::try_from(ordinal)
                 .ok()
                 .and_then(|ordinal| images[importer].links.get(ordinal.checked_sub(1)?))
-                .ok_or_else(|| Rule::LibraryOrdinal.refuse(format!("{name} has {ordinal}; {} libraries are linked", images[importer].links.len())))?;
+                .ok_or_else(|| {
+                    Rule::LibraryOrdinal.refuse(format!(
+                        "{name} has {ordinal}; {} libraries are linked",
+                        images[importer].links.len()
+                    ))
+                })?;
             (find_in_library(images, link.library, name, 0), link.name.clone())
         }
     };
@@ -54,7 +59,9 @@ pub fn resolve(images: &[Image], importer: usize, import: &Import) -> Result<Opt
 /// The definition that all images share of a symbol with weak definitions: the first in the order of loading.
 #[must_use]
 pub fn find_anywhere(images: &[Image], name: &str) -> Option<u64> {
-    (0..images.len()).find_map(|index| find_in_image(images, index, name, 0)).or_else(|| system::symbol(name))
+    (0..images.len())
+        .find_map(|index| find_in_image(images, index, name, 0))
+        .or_else(|| system::symbol(name))
 }
 
 fn find_in_library(images: &[Image], library: Library, name: &str, depth: u32) -> Option<u64> {
@@ -77,6 +84,10 @@ fn find_in_image(images: &[Image], index: usize, name: &str, depth: u32) -> Opti
             let link = image.links.get(usize::try_from(ordinal.checked_sub(1)?).ok()?)?;
             find_in_library(images, link.library, other.as_deref().unwrap_or(name), depth + 1)
         }
-        None => image.links.iter().filter(|link| link.reexport).find_map(|link| find_in_library(images, link.library, name, depth + 1)),
+        None => image
+            .links
+            .iter()
+            .filter(|link| link.reexport)
+            .find_map(|link| find_in_library(images, link.library, name, depth + 1)),
     }
 }

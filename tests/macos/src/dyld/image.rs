@@ -74,13 +74,19 @@ impl Image {
     /// # Errors
     /// Commands that do not fit.
     pub fn parse(path: &str, bytes: &[u8], arch: Arch, is_main: bool) -> Result<Image, Refusal> {
-        let header = Header::parse(bytes).ok_or_else(|| Rule::DyldCommandSize.refuse("the file is shorter than a header"))?;
-        let commands =
-            load_commands(bytes, &header).map_err(|offset| Rule::DyldCommandSize.refuse(format!("the command at {offset:#x} does not fit")))?;
+        let header = Header::parse(bytes)
+            .ok_or_else(|| Rule::DyldCommandSize.refuse("the file is shorter than a header"))?;
+        let commands = load_commands(bytes, &header).map_err(|offset| {
+            Rule::DyldCommandSize.refuse(format!("the command at {offset:#x} does not fit"))
+        })?;
         let segments = commands
             .iter()
             .filter(|load| load.command == command::SEGMENT_64)
-            .map(|load| Segment::parse(load).ok_or_else(|| Rule::DyldCommandSize.refuse("a segment's sections do not fit in its command")))
+            .map(|load| {
+                Segment::parse(load).ok_or_else(|| {
+                    Rule::DyldCommandSize.refuse("a segment's sections do not fit in its command")
+                })
+            })
             .collect::<Result<Vec<_>, _>>()?;
         let links = commands.iter().filter_map(link).collect();
         Ok(Image {
@@ -98,6 +104,9 @@ impl Image {
     }
 
     /// Its load commands.
+    ///
+    /// # Panics
+    /// Never: [`Image::parse`] has read them before.
     #[must_use]
     pub fn commands(&self) -> Vec<LoadCommand<'_>> {
         load_commands(&self.bytes, &self.header).expect("parse has read them")
@@ -124,14 +133,22 @@ impl Image {
         if size == 0 {
             return Ok(&[]);
         }
-        slice(&self.bytes, start, size)
-            .ok_or_else(|| Rule::LinkeditRange.refuse(format!("{size:#x} bytes at {start:#x} of {:#x} (command {:#x})", self.bytes.len(), load.command)))
+        slice(&self.bytes, start, size).ok_or_else(|| {
+            Rule::LinkeditRange.refuse(format!(
+                "{size:#x} bytes at {start:#x} of {:#x} (command {:#x})",
+                self.bytes.len(),
+                load.command
+            ))
+        })
     }
 
     /// The unslid address of the header.
     #[must_use]
     pub fn preferred_address(&self) -> u64 {
-        self.segments.iter().find(|segment| segment.file_offset == 0 && segment.file_size > 0).map_or(0, |segment| segment.vm_address)
+        self.segments
+            .iter()
+            .find(|segment| segment.file_offset == 0 && segment.file_size > 0)
+            .map_or(0, |segment| segment.vm_address)
     }
 
     /// The address of the header.
@@ -166,5 +183,10 @@ fn link(load: &LoadCommand<'_>) -> Option<Link> {
         command::REEXPORT_DYLIB => (false, true),
         _ => return None,
     };
-    Some(Link { name: load.string().unwrap_or("").to_owned(), weak, reexport, library: Library::Missing })
+    Some(Link {
+        name: load.string().unwrap_or("").to_owned(),
+        weak,
+        reexport,
+        library: Library::Missing,
+    })
 }

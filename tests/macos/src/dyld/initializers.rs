@@ -23,7 +23,13 @@ pub(super) fn in_order(process: &Process) -> Result<Vec<u64>, Refusal> {
     Ok(functions)
 }
 
-fn visit(images: &[Image], space: &Space, index: usize, visited: &mut HashSet<usize>, functions: &mut Vec<u64>) -> Result<(), Refusal> {
+fn visit(
+    images: &[Image],
+    space: &Space,
+    index: usize,
+    visited: &mut HashSet<usize>,
+    functions: &mut Vec<u64>,
+) -> Result<(), Refusal> {
     if !visited.insert(index) {
         return Ok(());
     }
@@ -41,14 +47,20 @@ fn of_image(image: &Image, space: &Space) -> Result<Vec<u64>, Refusal> {
     for segment in &image.segments {
         for section in &segment.sections {
             match section.section_type() {
-                section_type::MOD_INIT_FUNC_POINTERS => functions.extend(pointers(image, space, section)?),
-                section_type::INIT_FUNC_OFFSETS => functions.extend(offsets(image, space, segment, section)?),
+                section_type::MOD_INIT_FUNC_POINTERS => {
+                    functions.extend(pointers(image, space, section)?)
+                }
+                section_type::INIT_FUNC_OFFSETS => {
+                    functions.extend(offsets(image, space, segment, section)?)
+                }
                 _ => {}
             }
         }
     }
     for &function in &functions {
-        Rule::Initializers.require(space.check(function, 1, Access::Execute).is_ok(), || format!("{}: {function:#x} is not code", image.leaf_name()))?;
+        Rule::Initializers.require(space.check(function, 1, Access::Execute).is_ok(), || {
+            format!("{}: {function:#x} is not code", image.leaf_name())
+        })?;
     }
     Ok(functions)
 }
@@ -58,20 +70,37 @@ fn unreadable(section: &Section) -> Refusal {
 }
 
 fn pointers(image: &Image, space: &Space, section: &Section) -> Result<Vec<u64>, Refusal> {
-    Rule::Initializers.require(section.size.is_multiple_of(8), || format!("{} has {:#x} bytes", section.name, section.size))?;
+    Rule::Initializers.require(section.size.is_multiple_of(8), || {
+        format!("{} has {:#x} bytes", section.name, section.size)
+    })?;
     (0..section.size / 8)
-        .map(|index| space.read_u64(section.address.wrapping_add(image.slide).wrapping_add(index * 8)).map_err(|_| unreadable(section)))
+        .map(|index| {
+            space
+                .read_u64(section.address.wrapping_add(image.slide).wrapping_add(index * 8))
+                .map_err(|_| unreadable(section))
+        })
         .collect()
 }
 
-fn offsets(image: &Image, space: &Space, segment: &Segment, section: &Section) -> Result<Vec<u64>, Refusal> {
+fn offsets(
+    image: &Image,
+    space: &Space,
+    segment: &Segment,
+    section: &Section,
+) -> Result<Vec<u64>, Refusal> {
     let whole = section.size.is_multiple_of(4) && section.address.is_multiple_of(4);
-    Rule::Initializers.require(whole, || format!("{} has {:#x} bytes at {:#x}", section.name, section.size, section.address))?;
+    Rule::Initializers.require(whole, || {
+        format!("{} has {:#x} bytes at {:#x}", section.name, section.size, section.address)
+    })?;
     let protection = Protection(segment.initial_protection);
-    Rule::Initializers.require(!protection.contains(Protection::WRITE), || format!("{} is in a writable segment", section.name))?;
+    Rule::Initializers.require(!protection.contains(Protection::WRITE), || {
+        format!("{} is in a writable segment", section.name)
+    })?;
     (0..section.size / 4)
         .map(|index| {
-            let offset = space.read_u32(section.address.wrapping_add(image.slide).wrapping_add(index * 4)).map_err(|_| unreadable(section))?;
+            let offset = space
+                .read_u32(section.address.wrapping_add(image.slide).wrapping_add(index * 4))
+                .map_err(|_| unreadable(section))?;
             Ok(image.address().wrapping_add(offset.into()))
         })
         .collect()
@@ -81,7 +110,11 @@ fn offsets(image: &Image, space: &Space, segment: &Segment, section: &Section) -
 ///
 /// # Errors
 /// Whatever ends the process meanwhile.
-pub(super) fn run(process: &mut Process, mut functions: VecDeque<u64>, after: After) -> Result<Flow, Trap> {
+pub(super) fn run(
+    process: &mut Process,
+    mut functions: VecDeque<u64>,
+    after: After,
+) -> Result<Flow, Trap> {
     let vectors = process.vectors;
     // Each begins with the whole stack, at its alignment.
     process.set_stack_pointer(vectors.stack_pointer);
@@ -89,7 +122,11 @@ pub(super) fn run(process: &mut Process, mut functions: VecDeque<u64>, after: Af
         None => after(process),
         Some(function) => {
             let arguments = [vectors.argc, vectors.argv, vectors.envp, vectors.apple, 0];
-            process.enter(function, &arguments, Box::new(move |process, _| run(process, functions, after)))
+            process.enter(
+                function,
+                &arguments,
+                Box::new(move |process, _| run(process, functions, after)),
+            )
         }
     }
 }

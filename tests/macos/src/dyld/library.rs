@@ -28,12 +28,21 @@ pub(super) fn load_all(process: &mut Process, strictness: Strictness) -> Result<
         importer += 1;
     }
     let main = &process.images[0];
-    let synthesised = main.links.is_empty() && strictness.sdk.unwrap_or_else(|| super::policy::sdk(main)) < LINKS_NOTHING;
-    Rule::LinksWithLibSystem.require(synthesised || links_with_libsystem(&process.images), || "no image links it".into())?;
+    let synthesised = main.links.is_empty()
+        && strictness.sdk.unwrap_or_else(|| super::policy::sdk(main)) < LINKS_NOTHING;
+    Rule::LinksWithLibSystem
+        .require(synthesised || links_with_libsystem(&process.images), || {
+            "no image links it".into()
+        })?;
     Ok(())
 }
 
-fn load(process: &mut Process, importer: usize, link: usize, strictness: Strictness) -> Result<Library, Trap> {
+fn load(
+    process: &mut Process,
+    importer: usize,
+    link: usize,
+    strictness: Strictness,
+) -> Result<Library, Trap> {
     let link = process.images[importer].links[link].clone();
     if link.name == system::INSTALL_NAME {
         return Ok(Library::System);
@@ -48,7 +57,8 @@ fn load(process: &mut Process, importer: usize, link: usize, strictness: Strictn
     if let Some(index) = process.images.iter().position(|image| image.path == path) {
         return Ok(Library::Image(index));
     }
-    let file = std::fs::read(&path).map_err(|error| Trap::unsupported(format!("{path}: {error}")))?;
+    let file =
+        std::fs::read(&path).map_err(|error| Trap::unsupported(format!("{path}: {error}")))?;
     let image = map(process, &path, &file, strictness)?;
     process.images.push(image);
     Ok(Library::Image(process.images.len() - 1))
@@ -56,7 +66,9 @@ fn load(process: &mut Process, importer: usize, link: usize, strictness: Strictn
 
 /// Where a library with this install name may be, for an importer.
 fn candidates(images: &[Image], importer: usize, name: &str) -> Vec<PathBuf> {
-    let directory = |index: usize| Path::new(&images[index].path).parent().map(Path::to_path_buf).unwrap_or_default();
+    let directory = |index: usize| {
+        Path::new(&images[index].path).parent().map(Path::to_path_buf).unwrap_or_default()
+    };
     let expand = |name: &str, loader: usize| match name.split_once('/') {
         Some(("@executable_path", rest)) => directory(0).join(rest),
         Some(("@loader_path", rest)) => directory(loader).join(rest),
@@ -74,13 +86,25 @@ fn candidates(images: &[Image], importer: usize, name: &str) -> Vec<PathBuf> {
     paths
 }
 
-fn map(process: &mut Process, path: &str, file: &[u8], strictness: Strictness) -> Result<Image, Trap> {
+fn map(
+    process: &mut Process,
+    path: &str,
+    file: &[u8],
+    strictness: Strictness,
+) -> Result<Image, Trap> {
     let arch = process.arch();
     let slice = fat::choose(file, Some(arch))?;
-    let bad = |found: String| -> Refusal { Rule::LibraryMissing.refuse(format!("{path}: {found}")) };
-    let header = Header::parse(slice.bytes).filter(|header| header.magic == MAGIC).ok_or_else(|| bad("it is no Mach-O file".into()))?;
+    let bad =
+        |found: String| -> Refusal { Rule::LibraryMissing.refuse(format!("{path}: {found}")) };
+    let header = Header::parse(slice.bytes)
+        .filter(|header| header.magic == MAGIC)
+        .ok_or_else(|| bad("it is no Mach-O file".into()))?;
     if header.cpu_type != arch.info().cpu_type || header.file_type != file_type::DYLIB {
-        return Err(bad(format!("it has cputype {:#x} and filetype {}", header.cpu_type, header.file_type)).into());
+        return Err(bad(format!(
+            "it has cputype {:#x} and filetype {}",
+            header.cpu_type, header.file_type
+        ))
+        .into());
     }
     if HEADER_SIZE + u64::from(header.commands_size) > slice.bytes.len() as u64 {
         return Err(bad("its commands do not fit".into()).into());
@@ -95,9 +119,24 @@ fn map(process: &mut Process, path: &str, file: &[u8], strictness: Strictness) -
     let size = arch.page_up(image.preferred_end().wrapping_sub(image.preferred_address()));
     let start = process.space.free_range(system::LIBRARIES, size);
     image.slide = start.wrapping_sub(image.preferred_address());
-    segments::map(&mut process.space, &slice, &image.segments, image.slide, &format!("{} ", image.leaf_name()))?;
+    segments::map(
+        &mut process.space,
+        &slice,
+        &image.segments,
+        image.slide,
+        &format!("{} ", image.leaf_name()),
+    )?;
     // A guard page keeps the next library apart, as random slides do.
     let end = start + size;
-    process.space.map(end, arch.page_size(), crate::engine::Protection::NONE, crate::engine::Protection::NONE, "guard").map_err(host)?;
+    process
+        .space
+        .map(
+            end,
+            arch.page_size(),
+            crate::engine::Protection::NONE,
+            crate::engine::Protection::NONE,
+            "guard",
+        )
+        .map_err(|error| host(&error))?;
     Ok(image)
 }

@@ -64,7 +64,8 @@ fn judge(image: &Image, strictness: Strictness) -> Result<(), Refusal> {
     structure::check(image)?;
     let sdk = strictness.sdk.unwrap_or_else(|| policy::sdk(image));
     policy::check(image, sdk)?;
-    let encodings = image.command(command::DYLD_CHAINED_FIXUPS).is_some() && image.dyld_info().is_some();
+    let encodings =
+        image.command(command::DYLD_CHAINED_FIXUPS).is_some() && image.dyld_info().is_some();
     Rule::OneFixupEncoding.require(!encodings, || "both are there".into())?;
     if strictness.validate { validate::check(image, sdk) } else { Ok(()) }
 }
@@ -73,7 +74,13 @@ fn judge(image: &Image, strictness: Strictness) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// The first rule broken, or what the small macOS lacks.
-pub fn launch(process: &mut Process, program: &Program<'_>, path: &str, slide: u64, strictness: Strictness) -> Result<(), Trap> {
+pub fn launch(
+    process: &mut Process,
+    program: &Program<'_>,
+    path: &str,
+    slide: u64,
+    strictness: Strictness,
+) -> Result<(), Trap> {
     let mut main = Image::parse(path, program.slice.bytes, program.arch, true)?;
     judge(&main, strictness)?;
     main.slide = slide;
@@ -112,7 +119,8 @@ fn fixups(image: &Image) -> Result<Vec<Fixup>, Refusal> {
     }
     let Some(load) = image.dyld_info() else { return Ok(Vec::new()) };
     let mut all = opcodes::rebases(image, image.linkedit(&load, 8)?)?;
-    for (offset, table) in [(16, BindTable::Regular), (32, BindTable::Lazy), (24, BindTable::Weak)] {
+    for (offset, table) in [(16, BindTable::Regular), (32, BindTable::Lazy), (24, BindTable::Weak)]
+    {
         all.extend(opcodes::binds(image, image.linkedit(&load, offset)?, table)?);
     }
     Ok(all)
@@ -128,20 +136,25 @@ fn fix_up(process: &mut Process, index: usize, strictness: Strictness) -> Result
     let slide = image.slide;
     for fixup in fixups {
         let value = match &fixup.kind {
-            FixupKind::Rebase { address, top_byte } => Some(address.wrapping_add(slide) | top_byte << 56),
+            FixupKind::Rebase { address, top_byte } => {
+                Some(address.wrapping_add(slide) | top_byte << 56)
+            }
             FixupKind::Bind(import) => {
                 let address = bind::resolve(&process.images, index, import)?;
                 // A missing weak import is null, whatever its addend.
                 Some(address.map_or(0, |address| address.wrapping_add_signed(import.addend)))
             }
-            FixupKind::Coalesce(import) => bind::find_anywhere(&process.images, &import.name).map(|address| address.wrapping_add_signed(import.addend)),
+            FixupKind::Coalesce(import) => bind::find_anywhere(&process.images, &import.name)
+                .map(|address| address.wrapping_add_signed(import.addend)),
         };
         let Some(value) = value else { continue };
         let address = fixup.address.wrapping_add(slide);
-        process
-            .space
-            .write_u64(address, value)
-            .map_err(|_| Rule::FixupLocation.refuse(format!("{} at {address:#x} cannot be written", process.images[index].leaf_name())))?;
+        process.space.write_u64(address, value).map_err(|_| {
+            Rule::FixupLocation.refuse(format!(
+                "{} at {address:#x} cannot be written",
+                process.images[index].leaf_name()
+            ))
+        })?;
     }
     Ok(())
 }
@@ -158,13 +171,16 @@ fn protect_constants(process: &mut Process, index: usize) -> Result<(), Trap> {
     let arch = process.arch();
     for (address, size) in ranges {
         let start = arch.page_down(address);
-        process.space.protect(start, arch.page_up(address + size) - start, Protection::READ).map_err(host)?;
+        process
+            .space
+            .protect(start, arch.page_up(address + size) - start, Protection::READ)
+            .map_err(|error| host(&error))?;
     }
     Ok(())
 }
 
 /// The engine could not do what the address space permits.
-fn host(error: MapError) -> Trap {
+fn host(error: &MapError) -> Trap {
     Trap::unsupported(error.to_string())
 }
 
@@ -177,11 +193,16 @@ fn start(process: &mut Process, entry: &Entry) -> Result<Flow, Trap> {
             let function = main.address().wrapping_add(*offset);
             process.set_stack_pointer(vectors.stack_pointer);
             let arguments = [vectors.argc, vectors.argv, vectors.envp, vectors.apple];
-            process.enter(function, &arguments, Box::new(|process, result| system::process::exit(process, result)))
+            process.enter(function, &arguments, Box::new(system::process::exit))
         }
         Entry::Thread(words) => {
             let slide = main.slide;
-            crate::kernel::stack::enter_thread(process.space.engine.as_mut(), words, slide, vectors.stack_pointer);
+            crate::kernel::stack::enter_thread(
+                process.space.engine.as_mut(),
+                words,
+                slide,
+                vectors.stack_pointer,
+            );
             Ok(Flow::Resume)
         }
     }

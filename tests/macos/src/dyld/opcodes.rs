@@ -29,7 +29,8 @@ fn bad(found: impl Into<String>) -> Refusal {
 /// A skip may be negative, so that running out of the segment does not end a run of pointers that is too long.
 fn bounded(image: &Image, count: u64, at: usize) -> Result<(), Refusal> {
     let most = image.segments.iter().map(|segment| segment.vm_size).max().unwrap_or(0) / POINTER;
-    Rule::FixupLocation.require(count <= most, || format!("the opcode at {at:#x} fixes {count} pointers"))
+    Rule::FixupLocation
+        .require(count <= most, || format!("the opcode at {at:#x} fixes {count} pointers"))
 }
 
 /// Where the program writes next.
@@ -55,16 +56,19 @@ impl<'data> Location<'data> {
 
     /// The unslid address to write, and the pointer that stands there in the file.
     fn pointer(&self) -> Result<(u64, u64), Refusal> {
-        let index = self.segment.ok_or_else(|| Rule::FixupLocation.refuse("no segment was said"))?;
-        let segment = self
-            .image
-            .segments
-            .get(index)
-            .ok_or_else(|| Rule::FixupLocation.refuse(format!("segment {index} of {}", self.image.segments.len())))?;
+        let index =
+            self.segment.ok_or_else(|| Rule::FixupLocation.refuse("no segment was said"))?;
+        let segment = self.image.segments.get(index).ok_or_else(|| {
+            Rule::FixupLocation.refuse(format!("segment {index} of {}", self.image.segments.len()))
+        })?;
         let inside = self.offset.checked_add(POINTER).is_some_and(|end| end <= segment.vm_size);
         Rule::FixupLocation.require(inside, || format!("{}+{:#x}", segment.name, self.offset))?;
         let in_file = self.offset + POINTER <= segment.file_size;
-        let value = if in_file { u64_at(&self.image.bytes, segment.file_offset + self.offset) } else { None };
+        let value = if in_file {
+            u64_at(&self.image.bytes, segment.file_offset + self.offset)
+        } else {
+            None
+        };
         Ok((segment.vm_address.wrapping_add(self.offset), value.unwrap_or(0)))
     }
 }
@@ -108,7 +112,8 @@ pub fn rebases(image: &Image, program: &[u8]) -> Result<Vec<Fixup>, Refusal> {
         bounded(image, count, at)?;
         for _ in 0..count {
             let (address, target) = location.pointer()?;
-            fixups.push(Fixup { address, kind: FixupKind::Rebase { address: target, top_byte: 0 } });
+            fixups
+                .push(Fixup { address, kind: FixupKind::Rebase { address: target, top_byte: 0 } });
             location.advance(POINTER.wrapping_add(skip));
         }
     }
@@ -138,7 +143,10 @@ pub fn binds(image: &Image, program: &[u8], table: BindTable) -> Result<Vec<Fixu
                 (0, 0)
             }
             0x20 => {
-                ordinal = cursor.uleb128().and_then(|ordinal| i64::try_from(ordinal).ok()).ok_or_else(incomplete)?;
+                ordinal = cursor
+                    .uleb128()
+                    .and_then(|ordinal| i64::try_from(ordinal).ok())
+                    .ok_or_else(incomplete)?;
                 (0, 0)
             }
             0x30 => {
@@ -167,15 +175,22 @@ pub fn binds(image: &Image, program: &[u8], table: BindTable) -> Result<Vec<Fixu
             0x90 => (1, 0),
             0xa0 => (1, cursor.uleb128().ok_or_else(incomplete)?),
             0xb0 => (1, u64::from(immediate) * POINTER),
-            0xc0 => (cursor.uleb128().ok_or_else(incomplete)?, cursor.uleb128().ok_or_else(incomplete)?),
+            0xc0 => {
+                (cursor.uleb128().ok_or_else(incomplete)?, cursor.uleb128().ok_or_else(incomplete)?)
+            }
             _ => return Err(bad(format!("the bind opcode {byte:#x} at {at:#x} is unknown"))),
         };
         bounded(image, count, at)?;
         for _ in 0..count {
-            let (name, weak) = import.clone().ok_or_else(|| bad(format!("the bind at {at:#x} has no symbol")))?;
+            let (name, weak) =
+                import.clone().ok_or_else(|| bad(format!("the bind at {at:#x} has no symbol")))?;
             let (address, _) = location.pointer()?;
             let import = Import { ordinal, name, weak, addend };
-            let kind = if table == BindTable::Weak { FixupKind::Coalesce(import) } else { FixupKind::Bind(import) };
+            let kind = if table == BindTable::Weak {
+                FixupKind::Coalesce(import)
+            } else {
+                FixupKind::Bind(import)
+            };
             fixups.push(Fixup { address, kind });
             location.advance(POINTER.wrapping_add(skip));
         }

@@ -50,15 +50,33 @@ const V15_4: Version = Version::new(15, 4);
 const V26: Version = Version::new(26, 0);
 
 const POLICIES: &[Policy] = &[
-    Policy { rule: Rule::LinkeditPermissions, dylib_from: V10_11, main_from: V26, broken: |image| permissions(image, "__LINKEDIT", Protection::READ) },
+    Policy {
+        rule: Rule::LinkeditPermissions,
+        dylib_from: V10_11,
+        main_from: V26,
+        broken: |image| permissions(image, "__LINKEDIT", Protection::READ),
+    },
     Policy { rule: Rule::SegmentOrder, dylib_from: V10_15, main_from: V26, broken: segment_order },
-    Policy { rule: Rule::TextPermissions, dylib_from: V10_15, main_from: V10_15, broken: |image| permissions(image, "__TEXT", Protection::READ_EXECUTE) },
-    Policy { rule: Rule::SectionsInSegment, dylib_from: V11, main_from: V11, broken: sections_in_segment },
+    Policy {
+        rule: Rule::TextPermissions,
+        dylib_from: V10_15,
+        main_from: V10_15,
+        broken: |image| permissions(image, "__TEXT", Protection::READ_EXECUTE),
+    },
+    Policy {
+        rule: Rule::SectionsInSegment,
+        dylib_from: V11,
+        main_from: V11,
+        broken: sections_in_segment,
+    },
     Policy {
         rule: Rule::DylibInCacheFlag,
         dylib_from: V12,
         main_from: V12,
-        broken: |image| (image.is_main && image.header.has(flag::DYLIB_IN_CACHE)).then(|| format!("the flags are {:#x}", image.header.flags)),
+        broken: |image| {
+            (image.is_main && image.header.has(flag::DYLIB_IN_CACHE))
+                .then(|| format!("the flags are {:#x}", image.header.flags))
+        },
     },
     Policy {
         rule: Rule::HasUuid,
@@ -72,14 +90,24 @@ const POLICIES: &[Policy] = &[
         main_from: V15_4,
         broken: |image| image.links.is_empty().then(|| "there is none".into()),
     },
-    Policy { rule: Rule::DuplicateDylibs, dylib_from: V26, main_from: V26, broken: |image| twice(image.links.iter().map(|link| link.name.clone())) },
+    Policy {
+        rule: Rule::DuplicateDylibs,
+        dylib_from: V26,
+        main_from: V26,
+        broken: |image| twice(image.links.iter().map(|link| link.name.clone())),
+    },
     Policy {
         rule: Rule::DuplicateRpaths,
         dylib_from: V26,
         main_from: V26,
         broken: |image| {
             let rpaths = image.commands();
-            twice(rpaths.iter().filter(|load| load.command == command::RPATH).map(|load| load.string().unwrap_or("").to_owned()))
+            twice(
+                rpaths
+                    .iter()
+                    .filter(|load| load.command == command::RPATH)
+                    .map(|load| load.string().unwrap_or("").to_owned()),
+            )
         },
     },
     Policy {
@@ -93,7 +121,8 @@ const POLICIES: &[Policy] = &[
         dylib_from: V26,
         main_from: V26,
         broken: |image| {
-            permissions(image, "__DATA", Protection::READ_WRITE).or_else(|| permissions(image, "__DATA_CONST", Protection::READ_WRITE))
+            permissions(image, "__DATA", Protection::READ_WRITE)
+                .or_else(|| permissions(image, "__DATA_CONST", Protection::READ_WRITE))
         },
     },
     Policy { rule: Rule::DataConstFlag, dylib_from: V26, main_from: V26, broken: data_const_flag },
@@ -131,8 +160,14 @@ pub fn check(image: &Image, sdk: Version) -> Result<(), Refusal> {
 }
 
 fn permissions(image: &Image, name: &str, wanted: Protection) -> Option<String> {
-    let mut segments = image.segments.iter().filter(|segment| segment.name == name).map(|segment| Protection(segment.initial_protection));
-    segments.find(|protection| *protection != wanted).map(|protection| format!("{name} is {protection}"))
+    let mut segments = image
+        .segments
+        .iter()
+        .filter(|segment| segment.name == name)
+        .map(|segment| Protection(segment.initial_protection));
+    segments
+        .find(|protection| *protection != wanted)
+        .map(|protection| format!("{name} is {protection}"))
 }
 
 /// The last segment's place in memory is not compared, and that of fixed Intel programs not at all.
@@ -141,22 +176,32 @@ fn segment_order(image: &Image) -> Option<String> {
     let by_file = in_file.windows(2).find(|pair| pair[0].file_offset > pair[1].file_offset);
     let fixed = image.is_main && image.arch.info().lenient && !image.header.has(flag::PIE);
     let compared = &image.segments[..image.segments.len().saturating_sub(1)];
-    let by_address = compared.windows(2).find(|pair| !fixed && pair[0].vm_address > pair[1].vm_address);
-    by_file
-        .map(|pair| format!("{} is behind {} in the file", pair[0].name, pair[1].name))
-        .or_else(|| by_address.map(|pair| format!("{} is behind {} in memory", pair[0].name, pair[1].name)))
+    let by_address =
+        compared.windows(2).find(|pair| !fixed && pair[0].vm_address > pair[1].vm_address);
+    by_file.map(|pair| format!("{} is behind {} in the file", pair[0].name, pair[1].name)).or_else(
+        || by_address.map(|pair| format!("{} is behind {} in memory", pair[0].name, pair[1].name)),
+    )
 }
 
 fn sections_in_segment(image: &Image) -> Option<String> {
     image.segments.iter().find_map(|segment| {
-        let outside = segment.sections.iter().find(|section| section.address.checked_add(section.size).is_none_or(|end| end > segment.vm_end()))?;
-        Some(format!("{},{} ends at {:#x}, the segment at {:#x}", segment.name, outside.name, outside.end(), segment.vm_end()))
+        let outside = segment.sections.iter().find(|section| {
+            section.address.checked_add(section.size).is_none_or(|end| end > segment.vm_end())
+        })?;
+        Some(format!(
+            "{},{} ends at {:#x}, the segment at {:#x}",
+            segment.name,
+            outside.name,
+            outside.end(),
+            segment.vm_end()
+        ))
     })
 }
 
 fn data_const_flag(image: &Image) -> Option<String> {
     let segment = image.segment("__DATA_CONST")?;
-    (image.header.has(flag::DYLDLINK) && segment.flags & SG_READ_ONLY == 0).then(|| format!("its flags are {:#x}", segment.flags))
+    (image.header.has(flag::DYLDLINK) && segment.flags & SG_READ_ONLY == 0)
+        .then(|| format!("its flags are {:#x}", segment.flags))
 }
 
 fn twice(mut names: impl Iterator<Item = String>) -> Option<String> {

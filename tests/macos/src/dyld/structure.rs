@@ -59,11 +59,17 @@ pub fn check(image: &Image) -> Result<(), Refusal> {
 fn check_commands(commands: &[LoadCommand<'_>]) -> Result<(), Refusal> {
     for load in commands {
         if let Some(exact) = exact_size(load) {
-            Rule::DyldCommandSize.require(load.size() == exact, || format!("command {:#x} has {} of {exact}", load.command, load.size()))?;
+            Rule::DyldCommandSize.require(load.size() == exact, || {
+                format!("command {:#x} has {} of {exact}", load.command, load.size())
+            })?;
         } else if WITH_STRING.contains(&load.command) {
-            Rule::DyldString.require(load.string().is_some(), || format!("command {:#x} has its string at {:#x}", load.command, load.field(8)))?;
+            Rule::DyldString.require(load.string().is_some(), || {
+                format!("command {:#x} has its string at {:#x}", load.command, load.field(8))
+            })?;
         } else {
-            Rule::UnknownCommand.require(load.command & command::REQUIRED_BY_DYLD == 0, || format!("there is command {:#x}", load.command))?;
+            Rule::UnknownCommand.require(load.command & command::REQUIRED_BY_DYLD == 0, || {
+                format!("there is command {:#x}", load.command)
+            })?;
         }
     }
     Ok(())
@@ -71,11 +77,15 @@ fn check_commands(commands: &[LoadCommand<'_>]) -> Result<(), Refusal> {
 
 fn check_identity(image: &Image, commands: &[LoadCommand<'_>]) -> Result<(), Refusal> {
     let count = |kind| commands.iter().filter(|load| load.command == kind).count();
-    Rule::OneUuid.require(count(command::UUID) <= 1, || format!("there are {}", count(command::UUID)))?;
+    Rule::OneUuid
+        .require(count(command::UUID) <= 1, || format!("there are {}", count(command::UUID)))?;
     let wanted = usize::from(!image.is_main);
-    Rule::IdDylib.require(count(command::ID_DYLIB) == wanted, || format!("there are {}", count(command::ID_DYLIB)))?;
+    Rule::IdDylib.require(count(command::ID_DYLIB) == wanted, || {
+        format!("there are {}", count(command::ID_DYLIB))
+    })?;
     for load in commands.iter().filter(|load| load.command == command::BUILD_VERSION) {
-        Rule::Platform.require(load.field(8) == PLATFORM_MACOS, || format!("it is {}", load.field(8)))?;
+        Rule::Platform
+            .require(load.field(8) == PLATFORM_MACOS, || format!("it is {}", load.field(8)))?;
     }
     Ok(())
 }
@@ -87,13 +97,19 @@ fn check_segment(image: &Image, segment: &Segment) -> Result<(), Refusal> {
             format!("{name} has {:#x}+{:#x}", segment.file_offset, segment.file_size)
         })?;
     let unmapped = segment.vm_size == 0 && segment.initial_protection == 0;
-    Rule::SegmentSize
-        .require(segment.file_size <= segment.vm_size || unmapped, || format!("{name} has {:#x} and {:#x}", segment.file_size, segment.vm_size))?;
-    Rule::SegmentProtection.require(segment.initial_protection <= 7, || format!("{name} has {:#x}", segment.initial_protection))?;
-    Rule::SegmentWrap
-        .require(segment.vm_address.checked_add(segment.vm_size).is_some(), || format!("{name} has {:#x}+{:#x}", segment.vm_address, segment.vm_size))?;
+    Rule::SegmentSize.require(segment.file_size <= segment.vm_size || unmapped, || {
+        format!("{name} has {:#x} and {:#x}", segment.file_size, segment.vm_size)
+    })?;
+    Rule::SegmentProtection.require(segment.initial_protection <= 7, || {
+        format!("{name} has {:#x}", segment.initial_protection)
+    })?;
+    Rule::SegmentWrap.require(segment.vm_address.checked_add(segment.vm_size).is_some(), || {
+        format!("{name} has {:#x}+{:#x}", segment.vm_address, segment.vm_size)
+    })?;
     for section in &segment.sections {
-        Rule::SectionStart.require(section.address >= segment.vm_address, || format!("{},{} is at {:#x}", name, section.name, section.address))?;
+        Rule::SectionStart.require(section.address >= segment.vm_address, || {
+            format!("{},{} is at {:#x}", name, section.name, section.address)
+        })?;
     }
     Ok(())
 }
@@ -102,16 +118,25 @@ fn check_segments(image: &Image) -> Result<(), Refusal> {
     for (index, first) in image.segments.iter().enumerate() {
         for second in &image.segments[index + 1..] {
             let apart = |(first, first_size): (u64, u64), (second, second_size): (u64, u64)| {
-                first_size == 0 || second_size == 0 || first + first_size <= second || second + second_size <= first
+                first_size == 0
+                    || second_size == 0
+                    || first + first_size <= second
+                    || second + second_size <= first
             };
-            let in_memory = apart((first.vm_address, first.vm_size), (second.vm_address, second.vm_size));
-            let in_file = apart((first.file_offset, first.file_size), (second.file_offset, second.file_size));
-            Rule::DyldSegmentOverlap.require(in_memory && in_file, || format!("{} and {} do", first.name, second.name))?;
+            let in_memory =
+                apart((first.vm_address, first.vm_size), (second.vm_address, second.vm_size));
+            let in_file =
+                apart((first.file_offset, first.file_size), (second.file_offset, second.file_size));
+            Rule::DyldSegmentOverlap.require(in_memory && in_file, || {
+                format!("{} and {} do", first.name, second.name)
+            })?;
         }
     }
     if image.header.has(flag::DYLDLINK) {
         let end = HEADER_SIZE + u64::from(image.header.commands_size);
-        let text = image.segment("__TEXT").is_some_and(|text| text.file_offset == 0 && text.file_size >= end);
+        let text = image
+            .segment("__TEXT")
+            .is_some_and(|text| text.file_offset == 0 && text.file_size >= end);
         Rule::TextSegment.require(text, || format!("the commands end at {end:#x}"))?;
     }
     Ok(())
@@ -123,7 +148,8 @@ fn check_main(image: &Image, commands: &[LoadCommand<'_>]) -> Result<(), Refusal
         let offset = entry.field_64(8);
         let inside = image.segments.iter().any(|segment| {
             let executable = Protection(segment.initial_protection).contains(Protection::EXECUTE);
-            executable && (segment.file_offset..segment.file_offset + segment.file_size).contains(&offset)
+            executable
+                && (segment.file_offset..segment.file_offset + segment.file_size).contains(&offset)
         });
         Rule::MainOffset.require(inside, || format!("it is {offset:#x}"))?;
     }

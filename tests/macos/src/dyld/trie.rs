@@ -45,8 +45,15 @@ pub fn parse(bytes: &[u8], image_size: u64) -> Result<HashMap<String, Export>, R
             return Err(bad("it is reached twice"));
         }
         let mut cursor = Cursor::new(bytes, offset);
-        let size = cursor.uleb128().and_then(|size| usize::try_from(size).ok()).ok_or_else(|| bad("it has no size"))?;
-        let children = cursor.offset.checked_add(size).filter(|&end| end < bytes.len()).ok_or_else(|| bad("its information does not fit"))?;
+        let size = cursor
+            .uleb128()
+            .and_then(|size| usize::try_from(size).ok())
+            .ok_or_else(|| bad("it has no size"))?;
+        let children = cursor
+            .offset
+            .checked_add(size)
+            .filter(|&end| end < bytes.len())
+            .ok_or_else(|| bad("its information does not fit"))?;
         if size > 0 {
             let export = parse_export(&mut cursor, image_size).map_err(|what| bad(&what))?;
             if cursor.offset > children {
@@ -58,7 +65,10 @@ pub fn parse(bytes: &[u8], image_size: u64) -> Result<HashMap<String, Export>, R
         let count = cursor.byte().ok_or_else(|| bad("it has no children count"))?;
         for _ in 0..count {
             let edge = cursor.string().ok_or_else(|| bad("an edge has no end"))?;
-            let child = cursor.uleb128().and_then(|child| usize::try_from(child).ok()).ok_or_else(|| bad("an edge leads nowhere"))?;
+            let child = cursor
+                .uleb128()
+                .and_then(|child| usize::try_from(child).ok())
+                .ok_or_else(|| bad("an edge leads nowhere"))?;
             if child == 0 || child >= bytes.len() {
                 return Err(bad(&format!("the edge {edge:?} leads to {child:#x}")));
             }
@@ -80,7 +90,10 @@ fn parse_export(cursor: &mut Cursor<'_>, image_size: u64) -> Result<Export, Stri
     if flags & REEXPORT != 0 {
         let ordinal = cursor.uleb128().ok_or_else(incomplete)?;
         let name = cursor.string().ok_or_else(incomplete)?;
-        return Ok(Export::Reexport { ordinal, name: Some(name.to_owned()).filter(|name| !name.is_empty()) });
+        return Ok(Export::Reexport {
+            ordinal,
+            name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+        });
     }
     let value = cursor.uleb128().ok_or_else(incomplete)?;
     if flags & KIND_MASK == KIND_ABSOLUTE {

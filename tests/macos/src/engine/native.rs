@@ -26,8 +26,15 @@ const USER_END: u64 = 0x7fff_ffff_f000;
 /// The signal that enters the guest.
 const ENTER: Signal = Signal::SIGUSR2;
 /// The signals that leave it: system calls, faults, and the end of a slice.
-const LEAVE: [Signal; 7] =
-    [Signal::SIGSYS, Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGTRAP, Signal::SIGFPE, Signal::SIGVTALRM];
+const LEAVE: [Signal; 7] = [
+    Signal::SIGSYS,
+    Signal::SIGSEGV,
+    Signal::SIGBUS,
+    Signal::SIGILL,
+    Signal::SIGTRAP,
+    Signal::SIGFPE,
+    Signal::SIGVTALRM,
+];
 /// A slice of time, in microseconds of the guest's own.
 const SLICE: i64 = 10_000;
 /// Bytes for the vector state; the rest of a larger one is not the guest's to change.
@@ -45,24 +52,30 @@ const MAGIC: u32 = 0x4650_5853;
 /// Flags of a fresh process: interrupts on.
 const FRESH_FLAGS: i64 = 0x202;
 
-/// The general registers' places in a signal frame, in the order of [`crate::arch::x86`].
-const GENERAL: [c_int; 16] = [
-    libc::REG_RAX,
-    libc::REG_RBX,
-    libc::REG_RCX,
-    libc::REG_RDX,
-    libc::REG_RDI,
-    libc::REG_RSI,
-    libc::REG_RBP,
-    libc::REG_RSP,
-    libc::REG_R8,
-    libc::REG_R9,
-    libc::REG_R10,
-    libc::REG_R11,
-    libc::REG_R12,
-    libc::REG_R13,
-    libc::REG_R14,
-    libc::REG_R15,
+/// The place of a register in a signal frame.
+#[expect(clippy::cast_sign_loss, reason = "libc's indices are not negative")]
+const fn place(register: c_int) -> usize {
+    register as usize
+}
+
+/// The general registers' places, in the order of [`crate::arch::x86`].
+const GENERAL: [usize; 16] = [
+    place(libc::REG_RAX),
+    place(libc::REG_RBX),
+    place(libc::REG_RCX),
+    place(libc::REG_RDX),
+    place(libc::REG_RDI),
+    place(libc::REG_RSI),
+    place(libc::REG_RBP),
+    place(libc::REG_RSP),
+    place(libc::REG_R8),
+    place(libc::REG_R9),
+    place(libc::REG_R10),
+    place(libc::REG_R11),
+    place(libc::REG_R12),
+    place(libc::REG_R13),
+    place(libc::REG_R14),
+    place(libc::REG_R15),
 ];
 
 /// Registers as a signal frame has them.
@@ -87,7 +100,11 @@ impl Frame {
             self.general = (*machine).gregs;
             let state = (*machine).fpregs.cast::<u8>();
             let extended = ptr::read_unaligned(state.add(EXTENDED_MAGIC).cast::<u32>()) == MAGIC;
-            let size = if extended { ptr::read_unaligned(state.add(EXTENDED_SIZE).cast::<u32>()) as usize } else { LEGACY_SIZE };
+            let size = if extended {
+                ptr::read_unaligned(state.add(EXTENDED_SIZE).cast::<u32>()) as usize
+            } else {
+                LEGACY_SIZE
+            };
             self.vector_size = size.min(VECTOR_STATE);
             ptr::copy_nonoverlapping(state, self.vector.as_mut_ptr(), self.vector_size);
         }
@@ -102,7 +119,11 @@ impl Frame {
         unsafe {
             let machine = &raw mut (*context).uc_mcontext;
             (*machine).gregs = self.general;
-            ptr::copy_nonoverlapping(self.vector.as_ptr(), (*machine).fpregs.cast::<u8>(), self.vector_size);
+            ptr::copy_nonoverlapping(
+                self.vector.as_ptr(),
+                (*machine).fpregs.cast::<u8>(),
+                self.vector_size,
+            );
         }
     }
 }
@@ -123,8 +144,13 @@ struct Shared(UnsafeCell<Exchange>);
 // or the guest is running.
 unsafe impl Sync for Shared {}
 
-static EXCHANGE: Shared =
-    Shared(UnsafeCell::new(Exchange { guest: Frame::EMPTY, host: Frame::EMPTY, in_guest: false, signal: 0, address: 0 }));
+static EXCHANGE: Shared = Shared(UnsafeCell::new(Exchange {
+    guest: Frame::EMPTY,
+    host: Frame::EMPTY,
+    in_guest: false,
+    signal: 0,
+    address: 0,
+}));
 
 extern "C" fn handler(signal: c_int, information: *mut siginfo_t, context: *mut c_void) {
     let context = context.cast::<ucontext_t>();
@@ -159,7 +185,11 @@ pub struct NativeEngine {
 }
 
 fn memory() -> Result<File, String> {
-    File::options().read(true).write(true).open("/proc/self/mem").map_err(|error| format!("/proc/self/mem: {error}"))
+    File::options()
+        .read(true)
+        .write(true)
+        .open("/proc/self/mem")
+        .map_err(|error| format!("/proc/self/mem: {error}"))
 }
 
 impl NativeEngine {
@@ -170,12 +200,17 @@ impl NativeEngine {
     pub fn new() -> Result<NativeEngine, String> {
         const STACK: usize = 1 << 16;
         let stack = Box::leak(vec![0u8; STACK].into_boxed_slice());
-        let alternate = libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: STACK };
+        let alternate =
+            libc::stack_t { ss_sp: stack.as_mut_ptr().cast(), ss_flags: 0, ss_size: STACK };
         // SAFETY: the stack is leaked, so that it outlives every signal.
         if unsafe { libc::sigaltstack(&raw const alternate, ptr::null_mut()) } != 0 {
             return Err(format!("sigaltstack: {}", std::io::Error::last_os_error()));
         }
-        let action = SigAction::new(SigHandler::SigAction(handler), SaFlags::SA_ONSTACK | SaFlags::SA_RESTART, SigSet::all());
+        let action = SigAction::new(
+            SigHandler::SigAction(handler),
+            SaFlags::SA_ONSTACK | SaFlags::SA_RESTART,
+            SigSet::all(),
+        );
         for signal in LEAVE.into_iter().chain([ENTER]) {
             // SAFETY: the handler touches only the exchange and the frame.
             unsafe { sigaction(signal, &action) }.map_err(|error| format!("sigaction: {error}"))?;
@@ -184,14 +219,17 @@ impl NativeEngine {
         let mut engine = NativeEngine { memory: memory()? };
         let guest = engine.guest_mut();
         for register in GENERAL {
-            guest.general[register as usize] = 0;
+            guest.general[register] = 0;
         }
-        guest.general[libc::REG_EFL as usize] = FRESH_FLAGS;
+        guest.general[place(libc::REG_EFL)] = FRESH_FLAGS;
         arm()?;
         Ok(engine)
     }
 
-    #[expect(clippy::unused_self, reason = "the engine stands for the exchange: borrowing it borrows that")]
+    #[expect(
+        clippy::unused_self,
+        reason = "the engine stands for the exchange: borrowing it borrows that"
+    )]
     fn guest(&self) -> &Frame {
         // SAFETY: the guest does not run, so the handler leaves its frame alone.
         unsafe { &(*EXCHANGE.0.get()).guest }
@@ -209,26 +247,38 @@ fn arm() -> Result<(), String> {
     const SET_SYSCALL_USER_DISPATCH: c_int = 59;
     const ON: libc::c_ulong = 1;
     // SAFETY: prctl reads its arguments only; system calls from GUEST_END up stay ordinary, among them the handler's return.
-    let dispatch = unsafe { libc::prctl(SET_SYSCALL_USER_DISPATCH, ON, GUEST_END, USER_END - GUEST_END, 0) };
+    let dispatch =
+        unsafe { libc::prctl(SET_SYSCALL_USER_DISPATCH, ON, GUEST_END, USER_END - GUEST_END, 0) };
     let interval = libc::timeval { tv_sec: 0, tv_usec: SLICE };
     let timer = libc::itimerval { it_interval: interval, it_value: interval };
     // SAFETY: setitimer reads the structure.
     let timed = unsafe { libc::setitimer(libc::ITIMER_VIRTUAL, &raw const timer, ptr::null_mut()) };
     if dispatch != 0 || timed != 0 {
-        return Err(format!("Syscall User Dispatch or its timer: {}", std::io::Error::last_os_error()));
+        return Err(format!(
+            "Syscall User Dispatch or its timer: {}",
+            std::io::Error::last_os_error()
+        ));
     }
     Ok(())
 }
 
 fn host_protection(protection: Protection) -> c_int {
-    [(Protection::READ, libc::PROT_READ), (Protection::WRITE, libc::PROT_WRITE), (Protection::EXECUTE, libc::PROT_EXEC)]
-        .into_iter()
-        .filter(|(right, _)| protection.contains(*right))
-        .fold(libc::PROT_NONE, |all, (_, host)| all | host)
+    [
+        (Protection::READ, libc::PROT_READ),
+        (Protection::WRITE, libc::PROT_WRITE),
+        (Protection::EXECUTE, libc::PROT_EXEC),
+    ]
+    .into_iter()
+    .filter(|(right, _)| protection.contains(*right))
+    .fold(libc::PROT_NONE, |all, (_, host)| all | host)
 }
 
 fn checked(start: u64, size: u64, result: bool) -> Result<(), String> {
-    if result { Ok(()) } else { Err(format!("{start:#x}+{size:#x}: {}", std::io::Error::last_os_error())) }
+    if result {
+        Ok(())
+    } else {
+        Err(format!("{start:#x}+{size:#x}: {}", std::io::Error::last_os_error()))
+    }
 }
 
 fn length(size: u64) -> usize {
@@ -244,26 +294,41 @@ impl Engine for NativeEngine {
         if start + size > GUEST_END {
             return Err(format!("{start:#x}+{size:#x} is where the host is"));
         }
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE | libc::MAP_NORESERVE;
+        let flags = libc::MAP_PRIVATE
+            | libc::MAP_ANONYMOUS
+            | libc::MAP_FIXED_NOREPLACE
+            | libc::MAP_NORESERVE;
         let address = ptr::with_exposed_provenance_mut::<c_void>(length(start));
         // SAFETY: NOREPLACE leaves whatever the host has there alone.
-        let mapped = unsafe { libc::mmap(address, length(size), host_protection(protection), flags, -1, 0) };
+        let mapped =
+            unsafe { libc::mmap(address, length(size), host_protection(protection), flags, -1, 0) };
         checked(start, size, mapped == address)
     }
 
     fn unmap(&mut self, start: u64, size: u64) -> Result<(), String> {
         // SAFETY: the address space only unmaps what `map` has mapped, below GUEST_END.
-        checked(start, size, unsafe { libc::munmap(ptr::with_exposed_provenance_mut(length(start)), length(size)) } == 0)
+        checked(
+            start,
+            size,
+            unsafe { libc::munmap(ptr::with_exposed_provenance_mut(length(start)), length(size)) }
+                == 0,
+        )
     }
 
     fn protect(&mut self, start: u64, size: u64, protection: Protection) -> Result<(), String> {
         let address = ptr::with_exposed_provenance_mut(length(start));
         // SAFETY: as in `unmap`.
-        checked(start, size, unsafe { libc::mprotect(address, length(size), host_protection(protection)) } == 0)
+        checked(
+            start,
+            size,
+            unsafe { libc::mprotect(address, length(size), host_protection(protection)) } == 0,
+        )
     }
 
     fn read(&self, address: u64, buffer: &mut [u8]) {
-        self.memory.read_exact_at(buffer, address).expect("the address space has checked the range");
+        self.memory
+            .read_exact_at(buffer, address)
+            .expect("the address space has checked the range");
     }
 
     fn write(&mut self, address: u64, bytes: &[u8]) {
@@ -271,11 +336,11 @@ impl Engine for NativeEngine {
     }
 
     fn general(&self, index: usize) -> u64 {
-        self.guest().general[GENERAL[index] as usize].cast_unsigned()
+        self.guest().general[GENERAL[index]].cast_unsigned()
     }
 
     fn set_general(&mut self, index: usize, value: u64) {
-        self.guest_mut().general[GENERAL[index] as usize] = value.cast_signed();
+        self.guest_mut().general[GENERAL[index]] = value.cast_signed();
     }
 
     fn vector(&self, index: usize) -> u128 {
@@ -299,19 +364,19 @@ impl Engine for NativeEngine {
     }
 
     fn program_counter(&self) -> u64 {
-        self.guest().general[libc::REG_RIP as usize].cast_unsigned()
+        self.guest().general[place(libc::REG_RIP)].cast_unsigned()
     }
 
     fn set_program_counter(&mut self, address: u64) {
-        self.guest_mut().general[libc::REG_RIP as usize] = address.cast_signed();
+        self.guest_mut().general[place(libc::REG_RIP)] = address.cast_signed();
     }
 
     fn flags(&self) -> u64 {
-        self.guest().general[libc::REG_EFL as usize].cast_unsigned()
+        self.guest().general[place(libc::REG_EFL)].cast_unsigned()
     }
 
     fn set_flags(&mut self, value: u64) {
-        self.guest_mut().general[libc::REG_EFL as usize] = value.cast_signed();
+        self.guest_mut().general[place(libc::REG_EFL)] = value.cast_signed();
     }
 
     fn save(&self) -> Context {
@@ -332,17 +397,25 @@ impl Engine for NativeEngine {
         const GENERAL_PROTECTION: i64 = 13;
         raise(ENTER).expect("the handler is installed");
         // SAFETY: the guest has stopped.
-        let (signal, address) = unsafe { ((*EXCHANGE.0.get()).signal, (*EXCHANGE.0.get()).address) };
+        let (signal, address) =
+            unsafe { ((*EXCHANGE.0.get()).signal, (*EXCHANGE.0.get()).address) };
         let guest = self.guest();
-        let (error, trap) = (guest.general[libc::REG_ERR as usize], guest.general[libc::REG_TRAPNO as usize]);
+        let (error, trap) =
+            (guest.general[place(libc::REG_ERR)], guest.general[place(libc::REG_TRAPNO)]);
         match Signal::try_from(signal) {
             Ok(Signal::SIGSYS) => Stop::SystemCall,
             Ok(Signal::SIGVTALRM) => Stop::Slice,
             Ok(Signal::SIGTRAP) => Stop::Breakpoint,
             Ok(Signal::SIGFPE) => Stop::Arithmetic,
-            Ok(Signal::SIGSEGV | Signal::SIGBUS) if trap == GENERAL_PROTECTION => Stop::Memory(Access::Read, 0),
-            Ok(Signal::SIGSEGV | Signal::SIGBUS) if error & FETCH != 0 => Stop::Memory(Access::Execute, address),
-            Ok(Signal::SIGSEGV | Signal::SIGBUS) if error & WRITE != 0 => Stop::Memory(Access::Write, address),
+            Ok(Signal::SIGSEGV | Signal::SIGBUS) if trap == GENERAL_PROTECTION => {
+                Stop::Memory(Access::Read, 0)
+            }
+            Ok(Signal::SIGSEGV | Signal::SIGBUS) if error & FETCH != 0 => {
+                Stop::Memory(Access::Execute, address)
+            }
+            Ok(Signal::SIGSEGV | Signal::SIGBUS) if error & WRITE != 0 => {
+                Stop::Memory(Access::Write, address)
+            }
             Ok(Signal::SIGSEGV | Signal::SIGBUS) => Stop::Memory(Access::Read, address),
             _ => Stop::Illegal,
         }

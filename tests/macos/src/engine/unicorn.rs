@@ -1,6 +1,9 @@
 //! The engine for both architectures: the unicorn emulator, with exactly the protections that the kernel would set.
 
-use unicorn_engine::{Arch as UnicornArch, HookType, MemType, Mode, Prot, RegisterARM64, RegisterX86, Unicorn, X86Insn, uc_error};
+use unicorn_engine::{
+    Arch as UnicornArch, HookType, MemType, Mode, Prot, RegisterARM64, RegisterX86, Unicorn,
+    X86Insn, uc_error,
+};
 
 use super::{Access, Context, Engine, Protection, Stop};
 use crate::arch::Arch;
@@ -43,7 +46,8 @@ impl UnicornEngine {
             Arch::X86_64 => (UnicornArch::X86, Mode::MODE_64),
             Arch::Arm64 => (UnicornArch::ARM64, Mode::ARM),
         };
-        let mut unicorn = Unicorn::new_with_data(unicorn_arch, mode, Seen::default()).map_err(|error| format!("{error:?}"))?;
+        let mut unicorn = Unicorn::new_with_data(unicorn_arch, mode, Seen::default())
+            .map_err(|error| format!("{error:?}"))?;
         Self::hook(&mut unicorn, arch).map_err(|error| format!("{error:?}"))?;
         Ok(UnicornEngine { arch, unicorn })
     }
@@ -69,7 +73,9 @@ impl UnicornEngine {
         unicorn.add_intr_hook(move |unicorn, number| {
             let stop = match (arch, number) {
                 (Arch::Arm64, ARM64_SUPERVISOR_CALL) => Stop::SystemCall,
-                (Arch::Arm64, ARM64_BREAKPOINT) | (Arch::X86_64, X86_BREAKPOINT) => Stop::Breakpoint,
+                (Arch::Arm64, ARM64_BREAKPOINT) | (Arch::X86_64, X86_BREAKPOINT) => {
+                    Stop::Breakpoint
+                }
                 (Arch::X86_64, X86_DIVISION) => Stop::Arithmetic,
                 _ => Stop::Illegal,
             };
@@ -113,7 +119,9 @@ impl UnicornEngine {
         // x0 to x28 are numbered in order; x29, x30 and sp are elsewhere.
         match (self.arch, index) {
             (Arch::X86_64, _) => X86[index] as i32,
-            (Arch::Arm64, 0..29) => RegisterARM64::X0 as i32 + i32::try_from(index).expect("a register index"),
+            (Arch::Arm64, 0..29) => {
+                RegisterARM64::X0 as i32 + i32::try_from(index).expect("a register index")
+            }
             (Arch::Arm64, 29) => RegisterARM64::X29 as i32,
             (Arch::Arm64, 30) => RegisterARM64::X30 as i32,
             (Arch::Arm64, _) => RegisterARM64::SP as i32,
@@ -144,10 +152,14 @@ impl UnicornEngine {
 }
 
 fn unicorn_protection(protection: Protection) -> Prot {
-    [(Protection::READ, Prot::READ), (Protection::WRITE, Prot::WRITE), (Protection::EXECUTE, Prot::EXEC)]
-        .into_iter()
-        .filter(|(right, _)| protection.contains(*right))
-        .fold(Prot::NONE, |all, (_, prot)| all | prot)
+    [
+        (Protection::READ, Prot::READ),
+        (Protection::WRITE, Prot::WRITE),
+        (Protection::EXECUTE, Prot::EXEC),
+    ]
+    .into_iter()
+    .filter(|(right, _)| protection.contains(*right))
+    .fold(Prot::NONE, |all, (_, prot)| all | prot)
 }
 
 impl Engine for UnicornEngine {
@@ -156,7 +168,9 @@ impl Engine for UnicornEngine {
     }
 
     fn map(&mut self, start: u64, size: u64, protection: Protection) -> Result<(), String> {
-        self.unicorn.mem_map(start, size, unicorn_protection(protection)).map_err(|error| format!("{error:?}"))
+        self.unicorn
+            .mem_map(start, size, unicorn_protection(protection))
+            .map_err(|error| format!("{error:?}"))
     }
 
     fn unmap(&mut self, start: u64, size: u64) -> Result<(), String> {
@@ -164,7 +178,9 @@ impl Engine for UnicornEngine {
     }
 
     fn protect(&mut self, start: u64, size: u64, protection: Protection) -> Result<(), String> {
-        self.unicorn.mem_protect(start, size, unicorn_protection(protection)).map_err(|error| format!("{error:?}"))
+        self.unicorn
+            .mem_protect(start, size, unicorn_protection(protection))
+            .map_err(|error| format!("{error:?}"))
     }
 
     fn read(&self, address: u64, buffer: &mut [u8]) {
@@ -228,10 +244,17 @@ impl Engine for UnicornEngine {
         let result = self.unicorn.emu_start(start, NEVER, 0, 0);
         match (self.unicorn.get_data().stop, result) {
             (Some(stop), _) => stop,
-            (None, Err(uc_error::READ_UNALIGNED | uc_error::WRITE_UNALIGNED | uc_error::FETCH_UNALIGNED)) => {
-                Stop::Memory(Access::Read, self.program_counter())
+            (
+                None,
+                Err(
+                    uc_error::READ_UNALIGNED
+                    | uc_error::WRITE_UNALIGNED
+                    | uc_error::FETCH_UNALIGNED,
+                ),
+            ) => Stop::Memory(Access::Read, self.program_counter()),
+            (None, Err(uc_error::FETCH_UNMAPPED | uc_error::FETCH_PROT)) => {
+                Stop::Memory(Access::Execute, self.program_counter())
             }
-            (None, Err(uc_error::FETCH_UNMAPPED | uc_error::FETCH_PROT)) => Stop::Memory(Access::Execute, self.program_counter()),
             (None, Ok(())) => Stop::Slice,
             (None, Err(_)) => Stop::Illegal,
         }

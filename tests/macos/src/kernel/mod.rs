@@ -50,7 +50,9 @@ impl<'data> Program<'data> {
     /// The first rule broken.
     pub fn accept(slice: Slice<'data>) -> Result<Program<'data>, Refusal> {
         let (arch, header) = header::accept(slice.bytes)?;
-        let commands = load_commands(slice.bytes, &header).map_err(|offset| Rule::CommandSize.refuse(format!("the command at {offset:#x} does not fit")))?;
+        let commands = load_commands(slice.bytes, &header).map_err(|offset| {
+            Rule::CommandSize.refuse(format!("the command at {offset:#x} does not fit"))
+        })?;
         let segments = segments::accept(arch, &slice, &commands)?;
         let entry = header::accept_commands(arch, &header, slice.bytes, &commands, &segments)?;
         signature::accept(arch, slice.bytes, &commands, &segments)?;
@@ -74,7 +76,12 @@ impl<'data> Program<'data> {
     /// # Errors
     /// Overlapping segments.
     pub fn map(&self, space: &mut Space, slide: u64) -> Result<(), Refusal> {
-        let page_zero = self.segments.iter().filter(|segment| segment.is_page_zero()).map(|segment| self.arch.page_up(segment.vm_size)).max();
+        let page_zero = self
+            .segments
+            .iter()
+            .filter(|segment| segment.is_page_zero())
+            .map(|segment| self.arch.page_up(segment.vm_size))
+            .max();
         space.floor = page_zero.unwrap_or(0).saturating_add(slide);
         segments::map(space, &self.slice, &self.segments, slide, "")
     }
@@ -82,6 +89,9 @@ impl<'data> Program<'data> {
     /// The unslid address of the Mach-O header.
     #[must_use]
     pub fn header_address(&self) -> u64 {
-        self.segments.iter().find(|segment| segment.file_offset == 0 && segment.file_size > 0).map_or(0, |segment| segment.vm_address)
+        self.segments
+            .iter()
+            .find(|segment| segment.file_offset == 0 && segment.file_size > 0)
+            .map_or(0, |segment| segment.vm_address)
     }
 }

@@ -30,14 +30,26 @@ pub struct Vectors {
 /// Maps the stack and writes the vectors. `path` is what `executable_path=` says.
 ///
 /// # Errors
-/// When the stack cannot be mapped.
-pub fn create(space: &mut Space, entry: &Entry, path: &str, arguments: &[Vec<u8>], environment: &[Vec<u8>]) -> Result<Vectors, MapError> {
+/// When the stack cannot be mapped, or the strings do not fit on it.
+///
+/// # Panics
+/// Never: what it writes to has just been mapped.
+pub fn create(
+    space: &mut Space,
+    entry: &Entry,
+    path: &str,
+    arguments: &[Vec<u8>],
+    environment: &[Vec<u8>],
+) -> Result<Vectors, MapError> {
     let page = space.arch().page_size();
     let size = match entry {
         Entry::Main { stack_size, .. } if *stack_size > 0 => space.arch().page_up(*stack_size),
         _ => DEFAULT_STACK_SIZE,
     };
-    let bottom = STACK_TOP.checked_sub(size).filter(|bottom| *bottom > LOWEST_STACK).ok_or(MapError::Range)?;
+    let bottom = STACK_TOP
+        .checked_sub(size)
+        .filter(|bottom| *bottom > LOWEST_STACK)
+        .ok_or(MapError::Range)?;
     space.map(bottom - page, page, Protection::NONE, Protection::NONE, "stack guard")?;
     space.map(bottom, size, Protection::READ_WRITE, Protection::READ_WRITE, "stack")?;
 
@@ -53,22 +65,37 @@ pub fn create(space: &mut Space, entry: &Entry, path: &str, arguments: &[Vec<u8>
     .map(String::into_bytes);
     let groups = [arguments, environment, &apple];
 
-    let strings_size: u64 = groups.iter().flat_map(|group| group.iter()).map(|string| string.len() as u64 + 1).sum();
+    let strings_size: u64 =
+        groups.iter().flat_map(|group| group.iter()).map(|string| string.len() as u64 + 1).sum();
     let word_count = 1 + groups.iter().map(|group| group.len() as u64 + 1).sum::<u64>();
     let strings = (STACK_TOP - strings_size - 16) & !15;
     let stack_pointer = (strings - word_count * 8) & !15;
     if stack_pointer < bottom + page {
         return Err(MapError::Range);
     }
-    write(space, stack_pointer, strings, arguments.len() as u64, groups).expect("the stack was just mapped");
+    write(space, stack_pointer, strings, arguments.len() as u64, groups)
+        .expect("the stack was just mapped");
 
     let argv = stack_pointer + 8;
     let envp = argv + 8 * (arguments.len() as u64 + 1);
     let apple = envp + 8 * (environment.len() as u64 + 1);
-    Ok(Vectors { stack_pointer, stack_bottom: bottom, argc: arguments.len() as u64, argv, envp, apple })
+    Ok(Vectors {
+        stack_pointer,
+        stack_bottom: bottom,
+        argc: arguments.len() as u64,
+        argv,
+        envp,
+        apple,
+    })
 }
 
-fn write(space: &mut Space, stack_pointer: u64, strings: u64, argc: u64, groups: [&[Vec<u8>]; 3]) -> Result<(), Fault> {
+fn write(
+    space: &mut Space,
+    stack_pointer: u64,
+    strings: u64,
+    argc: u64,
+    groups: [&[Vec<u8>]; 3],
+) -> Result<(), Fault> {
     let (mut word, mut string) = (stack_pointer, strings);
     let mut push = |space: &mut Space, value: u64| {
         space.write_u64(word, value)?;

@@ -78,7 +78,9 @@ impl Variadic {
     /// When it cannot be read.
     pub fn integer(&mut self, process: &Process) -> Result<u64, Fault> {
         match self {
-            Variadic::Registers { integer, .. } if *integer < process.arch().info().arguments.len() => {
+            Variadic::Registers { integer, .. }
+                if *integer < process.arch().info().arguments.len() =>
+            {
                 *integer += 1;
                 Ok(process.argument(*integer - 1))
             }
@@ -86,7 +88,9 @@ impl Variadic {
                 *integer_offset += 8;
                 process.space.read_u64(*area + *integer_offset - 8)
             }
-            Variadic::Memory { next } | Variadic::Registers { next, .. } | Variadic::Saved { next, .. } => Self::from_memory(process, next),
+            Variadic::Memory { next }
+            | Variadic::Registers { next, .. }
+            | Variadic::Saved { next, .. } => Self::from_memory(process, next),
         }
     }
 
@@ -96,7 +100,9 @@ impl Variadic {
     /// When it cannot be read.
     pub fn double(&mut self, process: &Process) -> Result<f64, Fault> {
         let bits = match self {
-            Variadic::Registers { vector, .. } if *vector < process.arch().info().vector_arguments => {
+            Variadic::Registers { vector, .. }
+                if *vector < process.arch().info().vector_arguments =>
+            {
                 *vector += 1;
                 low_half(process.space.engine.vector(*vector - 1))
             }
@@ -104,7 +110,9 @@ impl Variadic {
                 *vector_offset += 16;
                 process.space.read_u64(*area + *vector_offset - 16)?
             }
-            Variadic::Memory { next } | Variadic::Registers { next, .. } | Variadic::Saved { next, .. } => Self::from_memory(process, next)?,
+            Variadic::Memory { next }
+            | Variadic::Registers { next, .. }
+            | Variadic::Saved { next, .. } => Self::from_memory(process, next)?,
         };
         Ok(f64::from_bits(bits))
     }

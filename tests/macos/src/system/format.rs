@@ -5,6 +5,7 @@ use crate::process::{Process, Trap};
 
 /// A conversion's flags, width and precision.
 #[derive(Debug, Default, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "printf has five flags")]
 struct Spec {
     left: bool,
     plus: bool,
@@ -70,7 +71,11 @@ pub fn format(process: &Process, format: &[u8], arguments: &mut Variadic) -> Res
 }
 
 /// A width or precision: digits, or `*` for an argument.
-fn number(process: &Process, rest: &mut std::iter::Peekable<impl Iterator<Item = u8>>, arguments: &mut Variadic) -> Result<i64, Trap> {
+fn number(
+    process: &Process,
+    rest: &mut std::iter::Peekable<impl Iterator<Item = u8>>,
+    arguments: &mut Variadic,
+) -> Result<i64, Trap> {
     if rest.next_if_eq(&b'*').is_some() {
         return Ok(i64::from(low_32(arguments.integer(process)?).cast_signed()));
     }
@@ -81,13 +86,23 @@ fn number(process: &Process, rest: &mut std::iter::Peekable<impl Iterator<Item =
     Ok(value)
 }
 
-fn convert(process: &Process, spec: Spec, length: Length, conversion: u8, arguments: &mut Variadic) -> Result<Vec<u8>, Trap> {
+fn convert(
+    process: &Process,
+    spec: Spec,
+    length: Length,
+    conversion: u8,
+    arguments: &mut Variadic,
+) -> Result<Vec<u8>, Trap> {
     Ok(match conversion {
         b'%' => vec![b'%'],
         b'c' => pad(spec, "", vec![arguments.integer(process)?.to_le_bytes()[0]], false),
         b's' => {
             let address = arguments.integer(process)?;
-            let mut string = if address == 0 { b"(null)".to_vec() } else { bounded_string(process, address, spec.precision)? };
+            let mut string = if address == 0 {
+                b"(null)".to_vec()
+            } else {
+                bounded_string(process, address, spec.precision)?
+            };
             string.truncate(spec.precision.unwrap_or(usize::MAX));
             pad(spec, "", string, false)
         }
@@ -104,13 +119,24 @@ fn convert(process: &Process, spec: Spec, length: Length, conversion: u8, argume
                 b'X' => (format!("{value:X}"), "0X"),
                 _ => (format!("{value:o}"), "0"),
             };
-            integer(spec, if spec.alternate && value != 0 { prefix } else { "" }, &digits, value == 0)
+            integer(
+                spec,
+                if spec.alternate && value != 0 { prefix } else { "" },
+                &digits,
+                value == 0,
+            )
         }
         b'f' | b'F' | b'e' | b'E' | b'g' | b'G' => {
-            let value = if length == Length::LongDouble { arguments.long_double(process)? } else { arguments.double(process)? };
+            let value = if length == Length::LongDouble {
+                arguments.long_double(process)?
+            } else {
+                arguments.double(process)?
+            };
             float(spec, conversion, value)
         }
-        other => return Err(Trap::unsupported(format!("printf's conversion %{}", char::from(other)))),
+        other => {
+            return Err(Trap::unsupported(format!("printf's conversion %{}", char::from(other))));
+        }
     })
 }
 
@@ -171,19 +197,22 @@ fn integer(spec: Spec, prefix: &str, digits: &str, is_zero: bool) -> Vec<u8> {
 fn float(spec: Spec, conversion: u8, value: f64) -> Vec<u8> {
     let magnitude = value.abs();
     let precision = spec.precision.unwrap_or(6);
-    let mut digits = if !value.is_finite() {
-        if value.is_nan() { "nan".to_owned() } else { "inf".to_owned() }
-    } else {
-        match conversion.to_ascii_lowercase() {
-            b'f' => format!("{magnitude:.precision$}"),
-            b'e' => scientific(magnitude, precision),
-            _ => shortest(magnitude, precision.max(1), spec.alternate),
-        }
+    let mut digits = match conversion.to_ascii_lowercase() {
+        _ if value.is_nan() => "nan".to_owned(),
+        _ if value.is_infinite() => "inf".to_owned(),
+        b'f' => format!("{magnitude:.precision$}"),
+        b'e' => scientific(magnitude, precision),
+        _ => shortest(magnitude, precision.max(1), spec.alternate),
     };
     if conversion.is_ascii_uppercase() {
         digits.make_ascii_uppercase();
     }
-    pad(spec, sign(spec, value.is_sign_negative() && !value.is_nan()), digits.into_bytes(), spec.zero && value.is_finite())
+    pad(
+        spec,
+        sign(spec, value.is_sign_negative() && !value.is_nan()),
+        digits.into_bytes(),
+        spec.zero && value.is_finite(),
+    )
 }
 
 /// `%e`: Rust writes `1.5e3` where C writes `1.5e+03`.
@@ -201,7 +230,11 @@ fn shortest(magnitude: f64, precision: usize, keep_zeros: bool) -> String {
     let exponent_value: i64 = exponent.parse().expect("just written");
     let digits = i64::try_from(precision).expect("a precision is small");
     let strip = |text: &str| {
-        if keep_zeros || !text.contains('.') { text.to_owned() } else { text.trim_end_matches('0').trim_end_matches('.').to_owned() }
+        if keep_zeros || !text.contains('.') {
+            text.to_owned()
+        } else {
+            text.trim_end_matches('0').trim_end_matches('.').to_owned()
+        }
     };
     if (-4..digits).contains(&exponent_value) {
         let decimals = usize::try_from(digits - 1 - exponent_value).unwrap_or(0);

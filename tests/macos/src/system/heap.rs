@@ -34,10 +34,14 @@ impl Heap {
     }
 
     /// A block of at least `size` bytes at a multiple of `alignment` (a power of two), or `None`.
+    ///
+    /// # Panics
+    /// Never: what it fills is mapped.
     pub fn allocate(&mut self, space: &mut Space, size: u64, alignment: u64) -> Option<u64> {
         let alignment = alignment.max(ALIGNMENT);
         let size = size.max(1).checked_next_multiple_of(ALIGNMENT).filter(|&size| size <= MOST)?;
-        let reused = if alignment == ALIGNMENT { self.free.get_mut(&size).and_then(Vec::pop) } else { None };
+        let reused =
+            if alignment == ALIGNMENT { self.free.get_mut(&size).and_then(Vec::pop) } else { None };
         let address = match reused {
             Some(address) => address,
             None => self.extend(space, size, alignment)?,
@@ -53,7 +57,9 @@ impl Heap {
         let end = address.checked_add(size).filter(|&end| end - self.start <= MOST)?;
         if end > self.end {
             let more = (end - self.end).next_multiple_of(CHUNK);
-            space.map(self.end, more, Protection::READ_WRITE, Protection::READ_WRITE, "heap").ok()?;
+            space
+                .map(self.end, more, Protection::READ_WRITE, Protection::READ_WRITE, "heap")
+                .ok()?;
             self.end += more;
         }
         self.next = end;

@@ -96,8 +96,9 @@ static FUNCTIONS: LazyLock<Vec<Row>> = LazyLock::new(|| {
 });
 
 /// The number of each symbol's stub; 0 is the return stub.
-static STUB_NUMBERS: LazyLock<HashMap<&'static str, u64>> =
-    LazyLock::new(|| FUNCTIONS.iter().zip(1..).map(|((name, _), number)| (*name, number)).collect());
+static STUB_NUMBERS: LazyLock<HashMap<&'static str, u64>> = LazyLock::new(|| {
+    FUNCTIONS.iter().zip(1..).map(|((name, _), number)| (*name, number)).collect()
+});
 
 /// Data symbols of libSystem: offset in its data. Pointers to themselves and the like are written by [`map_data`].
 const DATA_SYMBOLS: [(&str, u64); 7] = [
@@ -152,7 +153,9 @@ pub fn symbols() -> Vec<&'static str> {
 /// Whether an address is a function of libSystem.
 #[must_use]
 pub fn is_stub(address: u64) -> bool {
-    address.checked_sub(STUBS).is_some_and(|offset| offset / STUB_SIZE <= FUNCTIONS.len() as u64 && offset.is_multiple_of(STUB_SIZE))
+    address.checked_sub(STUBS).is_some_and(|offset| {
+        offset / STUB_SIZE <= FUNCTIONS.len() as u64 && offset.is_multiple_of(STUB_SIZE)
+    })
 }
 
 fn row(address: u64) -> Option<&'static Row> {
@@ -171,7 +174,8 @@ pub fn stub_name(address: u64) -> Option<&'static str> {
 /// # Errors
 /// What ends the process, or its fault.
 pub fn call(process: &mut Process, address: u64) -> Result<Flow, Trap> {
-    let (_, function) = row(address).ok_or_else(|| Trap::unsupported("a call between functions of libSystem"))?;
+    let (_, function) =
+        row(address).ok_or_else(|| Trap::unsupported("a call between functions of libSystem"))?;
     let arguments = std::array::from_fn(|index| process.argument(index));
     function(process, arguments)
 }

@@ -88,13 +88,13 @@ macro_rules! calls {
 
 calls! {
     1 "__exit" |_, [status, ..]| Err(Failure::Trap(Trap::End(Ending::Exit(status.to_le_bytes()[0]))));
-    2 "_fork" |process, _| match host::fork_guest()? {
-        Some(child) => Ok(u64::from(child.unsigned_abs())),
-        None => {
+    2 "_fork" |process, _| {
+        let child = host::fork_guest()?;
+        if child.is_none() {
             process.is_child = true;
             process.engine().after_fork();
-            Ok(0)
         }
+        Ok(child.map_or(0, |child| u64::from(child.unsigned_abs())))
     };
     3 "_read" |process, [fd, buffer, size, ..]| {
         process.space.check(buffer, size, crate::engine::Access::Write)?;
@@ -168,7 +168,10 @@ calls! {
 }
 
 /// libSystem's way: -1 and `errno`.
-pub(super) fn with_errno(process: &mut Process, result: Result<u64, Failure>) -> Result<Flow, Trap> {
+pub(super) fn with_errno(
+    process: &mut Process,
+    result: Result<u64, Failure>,
+) -> Result<Flow, Trap> {
     match result {
         Ok(value) => Ok(Flow::Return(value)),
         Err(Failure::Trap(trap)) => Err(trap),
@@ -181,7 +184,10 @@ pub(super) fn with_errno(process: &mut Process, result: Result<u64, Failure>) ->
 }
 
 #[expect(unsafe_code, reason = "the guest names descriptors by number")]
-fn with_descriptor<T>(fd: u64, call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>) -> Result<T, Errno> {
+fn with_descriptor<T>(
+    fd: u64,
+    call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+) -> Result<T, Errno> {
     let fd = low_i32(fd);
     if fd < 0 {
         return Err(Errno::EBADF);
@@ -192,13 +198,27 @@ fn with_descriptor<T>(fd: u64, call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Er
 
 fn open(process: &mut Process, [path, flags, ..]: [u64; 6]) -> Result<u64, Failure> {
     /// `O_…` of macOS that differ from the host's.
-    const FLAGS: [(u64, OFlag); 5] =
-        [(0x4, OFlag::O_NONBLOCK), (0x8, OFlag::O_APPEND), (0x200, OFlag::O_CREAT), (0x400, OFlag::O_TRUNC), (0x800, OFlag::O_EXCL)];
+    const FLAGS: [(u64, OFlag); 5] = [
+        (0x4, OFlag::O_NONBLOCK),
+        (0x8, OFlag::O_APPEND),
+        (0x200, OFlag::O_CREAT),
+        (0x400, OFlag::O_TRUNC),
+        (0x800, OFlag::O_EXCL),
+    ];
     let path = process.space.read_string(path)?;
-    let access = [OFlag::O_RDONLY, OFlag::O_WRONLY, OFlag::O_RDWR].get(usize::try_from(flags & 3).unwrap_or(3)).ok_or(Failure::Errno(EINVAL))?;
-    let flags = FLAGS.iter().filter(|(own, _)| flags & own != 0).fold(*access, |all, (_, host)| all | *host);
+    let access = [OFlag::O_RDONLY, OFlag::O_WRONLY, OFlag::O_RDWR]
+        .get(usize::try_from(flags & 3).unwrap_or(3))
+        .ok_or(Failure::Errno(EINVAL))?;
+    let flags = FLAGS
+        .iter()
+        .filter(|(own, _)| flags & own != 0)
+        .fold(*access, |all, (_, host)| all | *host);
     // The mode is the one variable argument of open; by both conventions an integer.
-    let mode = if flags.contains(OFlag::O_CREAT) { super::arguments::Variadic::of_call(process, 2).integer(process)? } else { 0 };
+    let mode = if flags.contains(OFlag::O_CREAT) {
+        super::arguments::Variadic::of_call(process, 2).integer(process)?
+    } else {
+        0
+    };
     let mode = Mode::from_bits_truncate(u32::try_from(mode & 0o7777).unwrap_or(0));
     let fd = nix::fcntl::open(path.as_slice(), flags, mode)?;
     Ok(u64::from(std::os::fd::IntoRawFd::into_raw_fd(fd).unsigned_abs()))
@@ -220,7 +240,10 @@ fn wait(process: &mut Process, [pid, status, options, ..]: [u64; 6]) -> Result<u
 /// The pages that hold a range: the address must be a multiple of the page size.
 fn page_range(process: &Process, address: u64, size: u64) -> Result<(u64, u64), Failure> {
     let arch = process.arch();
-    let end = address.checked_add(size).filter(|_| size > 0 && address == arch.page_down(address)).ok_or(Failure::Errno(EINVAL))?;
+    let end = address
+        .checked_add(size)
+        .filter(|_| size > 0 && address == arch.page_down(address))
+        .ok_or(Failure::Errno(EINVAL))?;
     Ok((address, arch.page_up(end) - address))
 }
 
@@ -229,7 +252,11 @@ fn protection_of(bits: u64) -> Result<Protection, Failure> {
 }
 
 /// On arm64 no memory is writable and executable at once, unless mapped with `MAP_JIT`.
-fn deny_writable_code(process: &Process, protection: Protection, flags: u64) -> Result<(), Failure> {
+fn deny_writable_code(
+    process: &Process,
+    protection: Protection,
+    flags: u64,
+) -> Result<(), Failure> {
     const MAP_JIT: u64 = 0x800;
     let both = protection.contains(Protection(Protection::WRITE.0 | Protection::EXECUTE.0));
     if both && !process.arch().info().lenient && flags & MAP_JIT == 0 {
@@ -238,7 +265,10 @@ fn deny_writable_code(process: &Process, protection: Protection, flags: u64) -> 
     Ok(())
 }
 
-fn map(process: &mut Process, [address, size, protection, flags, fd, offset]: [u64; 6]) -> Result<u64, Failure> {
+fn map(
+    process: &mut Process,
+    [address, size, protection, flags, fd, offset]: [u64; 6],
+) -> Result<u64, Failure> {
     const MAP_FIXED: u64 = 0x10;
     const MAP_ANON: u64 = 0x1000;
     let size = process.arch().page_up(size);

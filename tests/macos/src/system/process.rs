@@ -31,9 +31,18 @@ pub const FUNCTIONS: &[Row] = &[
     }),
     ("___assert_rtn", |process, [function, file, line, expression, ..]| {
         let text = |address| -> Result<String, Trap> {
-            Ok(if address == 0 { String::new() } else { String::from_utf8_lossy(&process.space.read_string(address)?).into_owned() })
+            Ok(if address == 0 {
+                String::new()
+            } else {
+                String::from_utf8_lossy(&process.space.read_string(address)?).into_owned()
+            })
         };
-        Err(abort(&format!("Assertion failed: ({}), function {}, file {}, line {line}", text(expression)?, text(function)?, text(file)?)))
+        Err(abort(&format!(
+            "Assertion failed: ({}), function {}, file {}, line {line}",
+            text(expression)?,
+            text(function)?,
+            text(file)?
+        )))
     }),
     ("___stack_chk_fail", |_, _| Err(abort("stack buffer overflow"))),
     ("_getenv", |process, [name, ..]| {
@@ -43,7 +52,11 @@ pub const FUNCTIONS: &[Row] = &[
         loop {
             let string = process.space.read_u64(entry)?;
             if string == 0 || process.space.read_string(string)?.starts_with(&wanted) {
-                return Ok(Flow::Return(if string == 0 { 0 } else { string + wanted.len() as u64 }));
+                return Ok(Flow::Return(if string == 0 {
+                    0
+                } else {
+                    string + wanted.len() as u64
+                }));
             }
             entry += 8;
         }
@@ -75,24 +88,38 @@ pub const FUNCTIONS: &[Row] = &[
         }
     }),
     ("_waitpid", |process, [pid, status, options, ..]| {
-        let call = posix::CALLS.iter().find(|row| row.symbol == "_wait4").expect("wait4 is in the table").call;
+        let call = posix::CALLS
+            .iter()
+            .find(|row| row.symbol == "_wait4")
+            .expect("wait4 is in the table")
+            .call;
         let result = call(process, [pid, status, options, 0, 0, 0]);
         posix::with_errno(process, result)
     }),
     ("_wait", |process, [status, ..]| {
-        let call = posix::CALLS.iter().find(|row| row.symbol == "_wait4").expect("wait4 is in the table").call;
+        let call = posix::CALLS
+            .iter()
+            .find(|row| row.symbol == "_wait4")
+            .expect("wait4 is in the table")
+            .call;
         let result = call(process, [u64::MAX, status, 0, 0, 0, 0]);
         posix::with_errno(process, result)
     }),
     ("_time", |process, [result, ..]| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs();
         if result != 0 {
             process.space.write_u64(result, now)?;
         }
         Ok(Flow::Return(now))
     }),
     ("_mach_absolute_time", |_, _| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_nanos();
         Ok(Flow::Return(u64::try_from(now).unwrap_or(u64::MAX)))
     }),
     ("_usleep", |_, [microseconds, ..]| {
@@ -100,7 +127,11 @@ pub const FUNCTIONS: &[Row] = &[
         Ok(Flow::Return(0))
     }),
     ("_isatty", |process, _| posix::with_errno(process, Err(Failure::Errno(25)))),
-    ("dyld_stub_binder", |_, _| Err(Trap::unsupported("dyld_stub_binder: lazy pointers are bound before the program starts"))),
+    ("dyld_stub_binder", |_, _| {
+        Err(Trap::unsupported(
+            "dyld_stub_binder: lazy pointers are bound before the program starts",
+        ))
+    }),
 ];
 
 /// `exit`: the registered functions in reverse, then the streams, then the end.
@@ -109,7 +140,11 @@ pub const FUNCTIONS: &[Row] = &[
 /// The end of the process.
 pub fn exit(process: &mut Process, status: u64) -> Result<Flow, Trap> {
     if let Some(handler) = process.system.at_exit.pop() {
-        return process.enter(handler.function, &[handler.argument], Box::new(move |process, _| exit(process, status)));
+        return process.enter(
+            handler.function,
+            &[handler.argument],
+            Box::new(move |process, _| exit(process, status)),
+        );
     }
     stdio::flush_all(process)?;
     Err(Trap::End(Ending::Exit(status.to_le_bytes()[0])))

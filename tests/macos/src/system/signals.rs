@@ -65,12 +65,17 @@ pub struct Handlers {
 /// `signal`, `sigaction`, `raise`.
 pub const FUNCTIONS: &[Row] = &[
     ("_signal", |process, [number, handler, ..]| {
-        let Some(signal) = catchable(number) else { return with_errno(process, Err(Failure::Errno(EINVAL))) };
-        let old = process.system.signals.actions.insert(signal, Action { handler, ..Action::default() });
+        let Some(signal) = catchable(number) else {
+            return with_errno(process, Err(Failure::Errno(EINVAL)));
+        };
+        let old =
+            process.system.signals.actions.insert(signal, Action { handler, ..Action::default() });
         Ok(Flow::Return(old.unwrap_or_default().handler))
     }),
     ("_sigaction", |process, [number, new, old, ..]| {
-        let Some(signal) = catchable(number) else { return with_errno(process, Err(Failure::Errno(EINVAL))) };
+        let Some(signal) = catchable(number) else {
+            return with_errno(process, Err(Failure::Errno(EINVAL)));
+        };
         let before = process.system.signals.actions.get(&signal).copied().unwrap_or_default();
         if old != 0 {
             process.space.write_u64(old, before.handler)?;
@@ -79,19 +84,29 @@ pub const FUNCTIONS: &[Row] = &[
         }
         if new != 0 {
             let space = &process.space;
-            let action = Action { handler: space.read_u64(new)?, mask: space.read_u32(new + 8)?, flags: space.read_u32(new + 12)? };
+            let action = Action {
+                handler: space.read_u64(new)?,
+                mask: space.read_u32(new + 8)?,
+                flags: space.read_u32(new + 12)?,
+            };
             process.system.signals.actions.insert(signal, action);
         }
         Ok(Flow::Return(0))
     }),
     ("_raise", |process, [number, ..]| {
-        let Some(signal) = Signal::from_number(low_i32(number)) else { return with_errno(process, Err(Failure::Errno(EINVAL))) };
+        let Some(signal) = Signal::from_number(low_i32(number)) else {
+            return with_errno(process, Err(Failure::Errno(EINVAL)));
+        };
         // The result of raise, for when the handler has returned.
         let result = process.arch().info().result;
         process.engine().set_general(result, 0);
         let before = process.engine().program_counter();
         raise(process, signal, &format!("the program raised {signal:?}"))?;
-        Ok(if process.engine().program_counter() == before { Flow::Return(0) } else { Flow::Resume })
+        Ok(if process.engine().program_counter() == before {
+            Flow::Return(0)
+        } else {
+            Flow::Resume
+        })
     }),
     ("_sigprocmask", |_, _| Ok(Flow::Return(0))),
     ("_pthread_sigmask", |_, _| Ok(Flow::Return(0))),
@@ -114,7 +129,8 @@ pub fn raise_fault(process: &mut Process, stop: Stop) -> Result<(), Trap> {
     let place = describe(process, counter);
     let (signal, what, address) = match stop {
         Stop::Memory(access, address) => {
-            let signal = if process.space.region_at(address).is_some() { Signal::Bus } else { Signal::Segv };
+            let signal =
+                if process.space.region_at(address).is_some() { Signal::Bus } else { Signal::Segv };
             let verb = match access {
                 Access::Read => "read from",
                 Access::Write => "write to",
@@ -124,7 +140,9 @@ pub fn raise_fault(process: &mut Process, stop: Stop) -> Result<(), Trap> {
         }
         Stop::Breakpoint => (Signal::Trap, "breakpoint".to_owned(), counter),
         Stop::Arithmetic => (Signal::Fpe, "division".to_owned(), counter),
-        Stop::Illegal | Stop::SystemCall | Stop::Slice => (Signal::Ill, "illegal instruction".to_owned(), counter),
+        Stop::Illegal | Stop::SystemCall | Stop::Slice => {
+            (Signal::Ill, "illegal instruction".to_owned(), counter)
+        }
     };
     deliver(process, signal, address, &format!("{what}, by the instruction at {place}"))
 }
@@ -132,7 +150,12 @@ pub fn raise_fault(process: &mut Process, stop: Stop) -> Result<(), Trap> {
 /// Where an address is: `0x100004000 (__DATA+0x0, rw-)`.
 fn describe(process: &Process, address: u64) -> String {
     match process.space.region_at(address) {
-        Some(region) => format!("{address:#x} ({}+{:#x}, {})", region.label, address - region.start, region.protection),
+        Some(region) => format!(
+            "{address:#x} ({}+{:#x}, {})",
+            region.label,
+            address - region.start,
+            region.protection
+        ),
         None if address < process.space.floor => format!("{address:#x} (page zero)"),
         None => format!("{address:#x} (not mapped)"),
     }

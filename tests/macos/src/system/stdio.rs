@@ -126,17 +126,31 @@ const ERROR_TEXTS: [(u32, &str); 17] = [
 ];
 
 fn error_text(errno: u32) -> String {
-    ERROR_TEXTS.iter().find(|(number, _)| *number == errno).map_or_else(|| format!("Unknown error: {errno}"), |(_, text)| (*text).to_owned())
+    ERROR_TEXTS
+        .iter()
+        .find(|(number, _)| *number == errno)
+        .map_or_else(|| format!("Unknown error: {errno}"), |(_, text)| (*text).to_owned())
 }
 
-fn print(process: &mut Process, file: u64, text: u64, mut arguments: Variadic) -> Result<Flow, Trap> {
+fn print(
+    process: &mut Process,
+    file: u64,
+    text: u64,
+    mut arguments: Variadic,
+) -> Result<Flow, Trap> {
     let text = process.space.read_string(text)?;
     let output = format(process, &text, &mut arguments)?;
     put(process, file, &output)?;
     Ok(Flow::Return(output.len() as u64))
 }
 
-fn print_to_memory(process: &mut Process, buffer: u64, size: u64, text: u64, mut arguments: Variadic) -> Result<Flow, Trap> {
+fn print_to_memory(
+    process: &mut Process,
+    buffer: u64,
+    size: u64,
+    text: u64,
+    mut arguments: Variadic,
+) -> Result<Flow, Trap> {
     let text = process.space.read_string(text)?;
     let mut output = format(process, &text, &mut arguments)?;
     let length = output.len() as u64;

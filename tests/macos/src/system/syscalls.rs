@@ -14,12 +14,15 @@ const FORK: u64 = 2;
 pub fn enter(process: &mut Process) -> Result<(), Trap> {
     let info = process.arch().info();
     let number = process.engine().general(info.syscall_number);
-    let row = number.checked_sub(info.syscall_class).and_then(|number| CALLS.iter().find(|row| row.number == number));
+    let row = number
+        .checked_sub(info.syscall_class)
+        .and_then(|number| CALLS.iter().find(|row| row.number == number));
     let Some(row) = row else {
         let address = process.engine().program_counter();
         return Err(Trap::unsupported(format!("system call {number:#x} at {address:#x}")));
     };
-    let arguments = std::array::from_fn(|index| process.engine().general(info.syscall_arguments[index]));
+    let arguments =
+        std::array::from_fn(|index| process.engine().general(info.syscall_arguments[index]));
     let (value, flags) = match (row.call)(process, arguments) {
         Ok(value) => (value, process.engine().flags() & !info.carry),
         Err(Failure::Errno(errno)) => (u64::from(errno), process.engine().flags() | info.carry),

@@ -77,6 +77,9 @@ impl Threads {
     }
 
     /// Leaves `context` for the current thread and makes the next one current: its registers.
+    ///
+    /// # Panics
+    /// Never: if no other thread can run, the current one can.
     pub fn next(&mut self, context: Context) -> Context {
         self.current_mut().context = Some(context);
         self.advance().expect("the current thread can run")
@@ -89,7 +92,9 @@ impl Threads {
 
     fn advance(&mut self) -> Option<Context> {
         let count = self.all.len();
-        let next = (1..=count).map(|step| (self.current + step) % count).find(|&index| self.all[index].context.is_some())?;
+        let next = (1..=count)
+            .map(|step| (self.current + step) % count)
+            .find(|&index| self.all[index].context.is_some())?;
         self.current = next;
         self.all[next].context.take()
     }
@@ -113,9 +118,13 @@ const ATTRIBUTE: u64 = 8;
 
 /// `pthread_…`
 pub const FUNCTIONS: &[Row] = &[
-    ("_pthread_create", |process, [result, attributes, start, argument, ..]| create(process, result, attributes, start, argument)),
+    ("_pthread_create", |process, [result, attributes, start, argument, ..]| {
+        create(process, result, attributes, start, argument)
+    }),
     ("_pthread_join", |process, [handle, result, ..]| {
-        let Some(index) = process.threads.by_handle(handle) else { return Ok(Flow::Return(ESRCH.into())) };
+        let Some(index) = process.threads.by_handle(handle) else {
+            return Ok(Flow::Return(ESRCH.into()));
+        };
         if index == process.threads.current {
             return Ok(Flow::Return(EDEADLK.into()));
         }
@@ -141,10 +150,14 @@ pub const FUNCTIONS: &[Row] = &[
         process.space.write_u64(result, id)?;
         Ok(Flow::Return(0))
     }),
-    ("_pthread_get_stackaddr_np", |process, [handle, ..]| of_thread(process, handle, |thread| thread.stack_top)),
-    ("_pthread_get_stacksize_np", |process, [handle, ..]| of_thread(process, handle, |thread| thread.stack_top - thread.stack_bottom)),
-    ("_sched_yield", yield_turn),
-    ("_pthread_yield_np", yield_turn),
+    ("_pthread_get_stackaddr_np", |process, [handle, ..]| {
+        of_thread(process, handle, |thread| thread.stack_top)
+    }),
+    ("_pthread_get_stacksize_np", |process, [handle, ..]| {
+        of_thread(process, handle, |thread| thread.stack_top - thread.stack_bottom)
+    }),
+    ("_sched_yield", |process, _| Ok(yield_turn(process))),
+    ("_pthread_yield_np", |process, _| Ok(yield_turn(process))),
     ("_pthread_attr_init", |process, [attributes, ..]| {
         process.space.write(attributes, &[0; 64])?;
         process.space.write_u64(attributes + ATTRIBUTE, THREAD_STACK_SIZE)?;
@@ -174,7 +187,8 @@ pub const FUNCTIONS: &[Row] = &[
     }),
     ("_pthread_mutexattr_destroy", |_, _| Ok(Flow::Return(0))),
     ("_pthread_mutex_init", |process, [mutex, attributes, ..]| {
-        let kind = if attributes == 0 { 0 } else { process.space.read_u32(attributes + ATTRIBUTE)? };
+        let kind =
+            if attributes == 0 { 0 } else { process.space.read_u32(attributes + ATTRIBUTE)? };
         process.space.write(mutex, &[0; 64])?;
         process.space.write_u32(mutex + MUTEX_KIND, kind)?;
         Ok(Flow::Return(0))
@@ -190,7 +204,9 @@ pub const FUNCTIONS: &[Row] = &[
     ("_pthread_cond_destroy", |_, _| Ok(Flow::Return(0))),
     ("_pthread_cond_wait", |process, [condition, mutex, ..]| wait(process, condition, mutex)),
     ("_pthread_cond_signal", |process, [condition, ..]| Ok(wake(process, condition, 1))),
-    ("_pthread_cond_broadcast", |process, [condition, ..]| Ok(wake(process, condition, usize::MAX))),
+    ("_pthread_cond_broadcast", |process, [condition, ..]| {
+        Ok(wake(process, condition, usize::MAX))
+    }),
     ("_pthread_once", |process, [once, function, ..]| {
         if process.space.read_u64(once + 8)? != 0 {
             return Ok(Flow::Return(0));
@@ -217,24 +233,47 @@ pub const FUNCTIONS: &[Row] = &[
         process.threads.current_mut().specific.insert(key, value);
         Ok(Flow::Return(0))
     }),
-    ("_pthread_getspecific", |process, [key, ..]| Ok(Flow::Return(process.threads.current().specific.get(&key).copied().unwrap_or(0)))),
-    ("_pthread_jit_write_protect_np", |_, _| Err(Trap::unsupported("pthread_jit_write_protect_np"))),
+    ("_pthread_getspecific", |process, [key, ..]| {
+        Ok(Flow::Return(process.threads.current().specific.get(&key).copied().unwrap_or(0)))
+    }),
+    ("_pthread_jit_write_protect_np", |_, _| {
+        Err(Trap::unsupported("pthread_jit_write_protect_np"))
+    }),
 ];
 
 fn of_thread(process: &mut Process, handle: u64, value: fn(&Thread) -> u64) -> Result<Flow, Trap> {
-    let index = process.threads.by_handle(handle).ok_or_else(|| super::process::abort("no such thread"))?;
+    let index =
+        process.threads.by_handle(handle).ok_or_else(|| super::process::abort("no such thread"))?;
     Ok(Flow::Return(value(&process.threads.all[index])))
 }
 
-fn create(process: &mut Process, result: u64, attributes: u64, start: u64, argument: u64) -> Result<Flow, Trap> {
-    let size = if attributes == 0 { THREAD_STACK_SIZE } else { process.space.read_u64(attributes + ATTRIBUTE)? };
+fn create(
+    process: &mut Process,
+    result: u64,
+    attributes: u64,
+    start: u64,
+    argument: u64,
+) -> Result<Flow, Trap> {
+    let size = if attributes == 0 {
+        THREAD_STACK_SIZE
+    } else {
+        process.space.read_u64(attributes + ATTRIBUTE)?
+    };
     let page = process.arch().page_size();
     let guard = process.space.free_range(STACKS, size + page);
     let bottom = guard + page;
     let mapped = process
         .space
         .map(guard, page, Protection::NONE, Protection::NONE, "thread stack guard")
-        .and_then(|()| process.space.map(bottom, size, Protection::READ_WRITE, Protection::READ_WRITE, "thread stack"));
+        .and_then(|()| {
+            process.space.map(
+                bottom,
+                size,
+                Protection::READ_WRITE,
+                Protection::READ_WRITE,
+                "thread stack",
+            )
+        });
     if mapped.is_err() {
         const EAGAIN: u64 = 35;
         return Ok(Flow::Return(EAGAIN));
@@ -246,7 +285,12 @@ fn create(process: &mut Process, result: u64, attributes: u64, start: u64, argum
     let creator = process.threads.current;
     let context = process.save();
     process.threads.current = process.threads.all.len();
-    process.threads.all.push(Thread { handle, stack_bottom: bottom, stack_top: bottom + size, ..Thread::default() });
+    process.threads.all.push(Thread {
+        handle,
+        stack_bottom: bottom,
+        stack_top: bottom + size,
+        ..Thread::default()
+    });
     process.set_stack_pointer(bottom + size);
     process.enter(start, &[argument], Box::new(finish))?;
     let first = process.save();
@@ -259,15 +303,27 @@ fn create(process: &mut Process, result: u64, attributes: u64, start: u64, argum
 /// The end of a thread: destructors of its thread-local variables and of its keys, then the others go on.
 fn finish(process: &mut Process, result: u64) -> Result<Flow, Trap> {
     if let Some((function, argument)) = process.threads.current_mut().destructors.pop() {
-        return process.enter(function, &[argument], Box::new(move |process, _| finish(process, result)));
+        return process.enter(
+            function,
+            &[argument],
+            Box::new(move |process, _| finish(process, result)),
+        );
     }
     let threads = &mut process.threads;
     let keys: Vec<u64> = threads.current().specific.keys().copied().collect();
     for key in keys {
         let value = threads.current_mut().specific.remove(&key).unwrap_or(0);
-        let destructor = usize::try_from(key).ok().and_then(|key| threads.keys.get(key.checked_sub(1)?)).copied().unwrap_or(0);
+        let destructor = usize::try_from(key)
+            .ok()
+            .and_then(|key| threads.keys.get(key.checked_sub(1)?))
+            .copied()
+            .unwrap_or(0);
         if destructor != 0 && value != 0 {
-            return process.enter(destructor, &[value], Box::new(move |process, _| finish(process, result)));
+            return process.enter(
+                destructor,
+                &[value],
+                Box::new(move |process, _| finish(process, result)),
+            );
         }
     }
     threads.current_mut().finished = Some(result);
@@ -275,12 +331,12 @@ fn finish(process: &mut Process, result: u64) -> Result<Flow, Trap> {
 }
 
 /// Lets the others run once; the second time the call is made, it returns.
-fn yield_turn(process: &mut Process, _: [u64; 6]) -> Result<Flow, Trap> {
+fn yield_turn(process: &mut Process) -> Flow {
     if process.threads.only_one() || process.threads.current_mut().waiting.take().is_some() {
-        return Ok(Flow::Return(0));
+        return Flow::Return(0);
     }
     process.threads.current_mut().waiting = Some(Waiting { condition: 0, signalled: true });
-    Ok(Flow::Wait)
+    Flow::Wait
 }
 
 fn own_number(process: &Process) -> u32 {
@@ -291,7 +347,11 @@ fn own_number(process: &Process) -> u32 {
 fn lock(process: &mut Process, mutex: u64, busy: Flow) -> Result<Flow, Trap> {
     let own = own_number(process);
     let owner = process.space.read_u32(mutex + MUTEX_OWNER)?;
-    let kind = if process.space.read_u32(mutex)? == RECURSIVE_SIGNATURE { RECURSIVE } else { process.space.read_u32(mutex + MUTEX_KIND)? };
+    let kind = if process.space.read_u32(mutex)? == RECURSIVE_SIGNATURE {
+        RECURSIVE
+    } else {
+        process.space.read_u32(mutex + MUTEX_KIND)?
+    };
     if owner == own && kind == RECURSIVE {
         let depth = process.space.read_u32(mutex + MUTEX_DEPTH)?;
         process.space.write_u32(mutex + MUTEX_DEPTH, depth + 1)?;
@@ -341,7 +401,9 @@ fn wait(process: &mut Process, condition: u64, mutex: u64) -> Result<Flow, Trap>
 
 fn wake(process: &mut Process, condition: u64, most: usize) -> Flow {
     let waiting = process.threads.all.iter_mut().filter_map(|thread| thread.waiting.as_mut());
-    for waiting in waiting.filter(|waiting| waiting.condition == condition && !waiting.signalled).take(most) {
+    for waiting in
+        waiting.filter(|waiting| waiting.condition == condition && !waiting.signalled).take(most)
+    {
         waiting.signalled = true;
     }
     Flow::Return(0)
