@@ -7,6 +7,10 @@ use crate::space::{Fault, MapError, Space};
 
 /// First address above the main thread's stack.
 pub const STACK_TOP: u64 = 0x1700_0000_0000;
+/// What the kernel reserves for the stack where a program asks for no size (`MAXSSIZ`): below the limit nothing can be touched.
+const RESERVED: u64 = 64 << 20;
+/// The label of the region below a main thread's stack: a fault there is `SIGSEGV` (`handle_ux_exception`).
+pub const STACK_GUARD: &str = "stack guard";
 /// `RLIMIT_STACK`, where a program asks for nothing else.
 pub const DEFAULT_STACK_SIZE: u64 = 8 << 20;
 
@@ -42,15 +46,17 @@ pub fn create(
     environment: &[Vec<u8>],
 ) -> Result<Vectors, MapError> {
     let page = space.arch().page_size();
-    let size = match entry {
-        Entry::Main { stack_size, .. } if *stack_size > 0 => space.arch().page_up(*stack_size),
-        _ => DEFAULT_STACK_SIZE,
+    let (size, guard) = match entry {
+        Entry::Main { stack_size, .. } if *stack_size > 0 => {
+            (space.arch().page_up(*stack_size), page)
+        }
+        _ => (DEFAULT_STACK_SIZE, RESERVED - DEFAULT_STACK_SIZE),
     };
     let bottom = STACK_TOP
         .checked_sub(size)
         .filter(|bottom| *bottom > LOWEST_STACK)
         .ok_or(MapError::Range)?;
-    space.map(bottom - page, page, Protection::NONE, Protection::NONE, "stack guard")?;
+    space.map(bottom - guard, guard, Protection::NONE, Protection::NONE, STACK_GUARD)?;
     space.map(bottom, size, Protection::READ_WRITE, Protection::READ_WRITE, "stack")?;
 
     // Fixed values where the kernel has random ones: a run can be repeated.

@@ -7,6 +7,7 @@ use super::Row;
 use super::posix::{EINVAL, Failure, with_errno};
 use super::strings::low_i32;
 use crate::engine::{Access, Stop};
+use crate::kernel::stack::STACK_GUARD;
 use crate::process::{Ending, Flow, Process, Trap};
 
 macro_rules! signals {
@@ -120,7 +121,8 @@ fn catchable(number: u64) -> Option<Signal> {
     Signal::from_number(low_i32(number)).filter(|signal| *signal != Signal::Kill)
 }
 
-/// What a stop of the processor becomes: `ux_exception` makes `SIGBUS` of what a protection forbids, `SIGSEGV` of what is not mapped.
+/// What a stop of the processor becomes: `ux_exception` makes `SIGBUS` of what a protection forbids, `SIGSEGV` of what is
+/// not mapped, and `handle_ux_exception` of a full stack.
 ///
 /// # Errors
 /// The end of the process, unless the guest handles the signal.
@@ -129,8 +131,12 @@ pub fn raise_fault(process: &mut Process, stop: Stop) -> Result<(), Trap> {
     let place = describe(process, counter);
     let (signal, what, address) = match stop {
         Stop::Memory(access, address) => {
-            let signal =
-                if process.space.region_at(address).is_some() { Signal::Bus } else { Signal::Segv };
+            let region = process.space.region_at(address);
+            let signal = if region.is_some_and(|region| region.label != STACK_GUARD) {
+                Signal::Bus
+            } else {
+                Signal::Segv
+            };
             let verb = match access {
                 Access::Read => "read from",
                 Access::Write => "write to",
