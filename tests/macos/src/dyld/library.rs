@@ -116,7 +116,11 @@ fn map(
     }
     signature::accept(arch, slice.bytes, &image.commands(), &image.segments)?;
 
-    let size = arch.page_up(image.preferred_end().wrapping_sub(image.preferred_address()));
+    let size = image.preferred_end().checked_sub(image.preferred_address());
+    let size = size.filter(|size| *size < crate::space::TOP).map(|size| arch.page_up(size));
+    let size = size.ok_or_else(|| {
+        bad(format!("there is no room for it up to {:#x}", image.preferred_end()))
+    })?;
     let start = process.space.free_range(system::LIBRARIES, size);
     image.slide = start.wrapping_sub(image.preferred_address());
     segments::map(

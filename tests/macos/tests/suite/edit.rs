@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::toolchain::Arch;
 
+const MAGIC: u32 = 0xfeed_facf;
 const HEADER_SIZE: usize = 32;
 const SEGMENT_64: u32 = 0x19;
 const CODE_SIGNATURE: u32 = 0x1d;
@@ -14,11 +15,21 @@ const CODE_SIGNATURE: u32 = 0x1d;
 /// A file's bytes.
 pub(crate) struct Edit {
     pub(crate) bytes: Vec<u8>,
+    /// Where its signature is, if it has one; from before any edit.
+    signature: Option<usize>,
 }
 
 impl Edit {
+    fn new(bytes: Vec<u8>) -> Edit {
+        Edit { bytes, signature: None }
+    }
+
     pub(crate) fn open(path: &Path) -> Edit {
-        Edit { bytes: std::fs::read(path).expect("just built") }
+        let mut file = Edit::new(std::fs::read(path).expect("just built"));
+        if file.u32(0) == MAGIC {
+            file.signature = file.all(CODE_SIGNATURE).first().map(|at| file.u32(at + 8) as usize);
+        }
+        file
     }
 
     pub(crate) fn save(&self, path: &Path) {
@@ -110,15 +121,30 @@ impl Edit {
             .unwrap_or_else(|| panic!("{text} is not there"))
     }
 
+    /// Offset of the signature, which must be there.
+    pub(crate) fn signature(&self) -> usize {
+        self.signature.expect("the file is signed")
+    }
+
     /// Offset of the `CodeDirectory`, which is the first blob of a signature by ld64.lld.
     pub(crate) fn code_directory(&self) -> usize {
-        let signature = self.table(CODE_SIGNATURE, 8);
-        signature + self.be_u32(signature + 16) as usize
+        self.signature() + self.be_u32(self.signature() + 16) as usize
+    }
+
+    /// Moves the signature up by `distance` bytes, and with it the file's end.
+    pub(crate) fn move_signature(&mut self, distance: usize) {
+        let start = self.signature();
+        let end = self.bytes.len();
+        self.bytes.resize(end + distance, 0);
+        self.bytes.copy_within(start..end, start + distance);
+        self.signature = Some(start + distance);
+        let command = self.command(CODE_SIGNATURE);
+        self.put_u32(command + 8, u32::try_from(start + distance).expect("small"));
     }
 
     /// Hashes every page again, if the file is signed. The directory itself stays as it is.
     pub(crate) fn sign(&mut self) {
-        if self.all(CODE_SIGNATURE).is_empty() {
+        if self.signature.is_none() {
             return;
         }
         let directory = self.code_directory();
@@ -152,11 +178,11 @@ impl Edit {
         const SEGMENT_SIZE: usize = 72;
         const THREAD_SIZE: usize = 16 + 42 * 4;
         let size = (PAGE + code.len()).next_multiple_of(PAGE);
-        let mut file = Edit { bytes: vec![0; size] };
+        let mut file = Edit::new(vec![0; size]);
         let flags = 1 | if position_independent { 0x0020_0000 } else { 0 };
         let commands_size = u32::try_from(2 * SEGMENT_SIZE + THREAD_SIZE).expect("small");
         for (index, field) in
-            [0xfeed_facf, 0x0100_0007, 3, 2, 3, commands_size, flags].into_iter().enumerate()
+            [MAGIC, 0x0100_0007, 3, 2, 3, commands_size, flags].into_iter().enumerate()
         {
             file.put_u32(index * 4, field);
         }
@@ -189,7 +215,7 @@ impl Edit {
     pub(crate) fn fat(slices: &[Vec<u8>; 2], start: usize) -> Vec<u8> {
         const CPU_TYPES: [u32; 2] = [0x0100_0007, 0x0100_000c];
         assert_eq!(Arch::ALL, [Arch::X86_64, Arch::Arm64], "the order of the processor types");
-        let mut fat = Edit { bytes: vec![0; start] };
+        let mut fat = Edit::new(vec![0; start]);
         fat.put_be_u32(0, 0xcafe_babe);
         fat.put_be_u32(4, 2);
         for (index, slice) in slices.iter().enumerate() {
