@@ -48,10 +48,10 @@ fn of_image(image: &Image, space: &Space) -> Result<Vec<u64>, Refusal> {
         for section in &segment.sections {
             match section.section_type() {
                 section_type::MOD_INIT_FUNC_POINTERS => {
-                    functions.extend(pointers(image, space, section)?)
+                    functions.extend(pointers(image, space, section)?);
                 }
                 section_type::INIT_FUNC_OFFSETS => {
-                    functions.extend(offsets(image, space, segment, section)?)
+                    functions.extend(offsets(image, space, segment, section)?);
                 }
                 _ => {}
             }

@@ -71,7 +71,7 @@ pub(super) fn accept_commands(
                     .require(path == Some(DYLINKER), || format!("it says {path:?}"))?;
             }
             command::UUID => {
-                Rule::UuidSize.require(load.size() == 24, || format!("it has {}", load.size()))?
+                Rule::UuidSize.require(load.size() == 24, || format!("it has {}", load.size()))?;
             }
             command::BUILD_VERSION | command::VERSION_MIN_MACOSX => {
                 versions += 1;

@@ -154,14 +154,14 @@ const KERNEL: &[Case] = &[
     case(Rule::Segment32, Arm64, |file| become_command(file, UUID, SEGMENT)),
     case(Rule::SegmentCommandSize, Arm64, |file| put_segment(file, "__TEXT", SECTION_COUNT, 1000)),
     case(Rule::SegmentFileOffset, Arm64, |file| {
-        add_to_segment(file, "__DATA", FILE_OFFSET, 0x1000)
+        add_to_segment(file, "__DATA", FILE_OFFSET, 0x1000);
     }),
     case(Rule::SegmentFileOffset, Intel, |file| add_to_segment(file, "__DATA", FILE_OFFSET, 8)),
     case(Rule::SegmentFileRange, Arm64, |file| {
-        add_to_segment(file, "__LINKEDIT", FILE_SIZE, 0x10_0000)
+        add_to_segment(file, "__LINKEDIT", FILE_SIZE, 0x10_0000);
     }),
     case(Rule::SegmentFileRange, Intel, |file| {
-        put_segment_64(file, "__LINKEDIT", FILE_SIZE, u64::MAX)
+        put_segment_64(file, "__LINKEDIT", FILE_SIZE, u64::MAX);
     }),
     case(Rule::SegmentOverlap, Arm64, |file| move_onto(file, "__DATA", "__TEXT")),
     case(Rule::SegmentOverlap, Intel, |file| put_segment_64(file, "__DATA", VM_ADDRESS, 0x4000)),
@@ -263,17 +263,17 @@ const STRUCTURE: &[Case] = &[
         file.put_u32(version + 8, 2);
     }),
     case(Rule::DyldSegmentFileRange, Arm64, |file| {
-        add_to_segment(file, "__LINKEDIT", FILE_SIZE, 0x10_0000)
+        add_to_segment(file, "__LINKEDIT", FILE_SIZE, 0x10_0000);
     })
     .in_library(),
     case(Rule::SegmentSize, Arm64, |file| put_segment_64(file, "__LINKEDIT", VM_SIZE, 8)),
     case(Rule::SegmentProtection, Arm64, |file| protect(file, "__DATA", 0x13)),
     case(Rule::SegmentWrap, Arm64, |file| {
-        put_segment_64(file, "__LINKEDIT", VM_ADDRESS, 0xffff_ffff_ffff_fff0)
+        put_segment_64(file, "__LINKEDIT", VM_ADDRESS, 0xffff_ffff_ffff_fff0);
     })
     .in_library(),
     case(Rule::SectionStart, Arm64, |file| {
-        put_section(file, "__DATA", THREAD_VARIABLES, SECTION_ADDRESS, 0)
+        put_section(file, "__DATA", THREAD_VARIABLES, SECTION_ADDRESS, 0);
     }),
     case(Rule::DyldSegmentOverlap, Arm64, |file| {
         let offset = file.u64(file.segment("__DATA_CONST") + FILE_OFFSET);
@@ -298,7 +298,7 @@ const POLICIES: &[Case] = &[
     case(Rule::TextPermissions, SignedIntel, |file| protect(file, "__TEXT", 7))
         .tolerated(SDK_10_14),
     case(Rule::SectionsInSegment, Arm64, |file| {
-        put_section(file, "__DATA", 1, SECTION_SIZE, 0x100_0000)
+        put_section(file, "__DATA", 1, SECTION_SIZE, 0x100_0000);
     })
     .tolerated(SDK_10_14),
     case(Rule::DylibInCacheFlag, Arm64, |file| set_flag(file, 0x8000_0000)).tolerated(SDK_10_14),
@@ -314,11 +314,11 @@ const POLICIES: &[Case] = &[
     })
     .with(SDK_26),
     case(Rule::DuplicateDylibs, Arm64, |file| {
-        replace(file, LIBGREET, &format!("{LIBSYSTEM}\0\0\0\0\0"))
+        replace(file, LIBGREET, &format!("{LIBSYSTEM}\0\0\0\0\0"));
     })
     .with(SDK_26),
     case(Rule::DuplicateRpaths, Arm64, |file| {
-        replace(file, "@executable_path/b", "@executable_path/a")
+        replace(file, "@executable_path/b", "@executable_path/a");
     })
     .with(SDK_26)
     .tolerated(SDK_15),
@@ -384,14 +384,14 @@ const VALIDATION: &[Case] = &[
 
 const LINKING: &[Case] = &[
     case(Rule::OneFixupEncoding, Opcodes, |file| {
-        become_command(file, FUNCTION_STARTS, CHAINED_FIXUPS)
+        become_command(file, FUNCTION_STARTS, CHAINED_FIXUPS);
     }),
     case(Rule::LinkeditRange, Arm64, |file| {
         let trie = file.command(EXPORTS_TRIE);
         file.put_u32(trie + 8, 0x1000_0000);
     }),
     case(Rule::LibraryMissing, Arm64, |file| {
-        replace(file, LIBGREET, "@executable_path/libGreet.dylib")
+        replace(file, LIBGREET, "@executable_path/libGreet.dylib");
     }),
     case(Rule::LibraryMissing, Arm64, |file| file.put_u32(FILE_TYPE, 2)).in_library(),
     case(Rule::LinksWithLibSystem, Arm64, |file| {
@@ -500,10 +500,10 @@ const LINKING: &[Case] = &[
     })
     .in_library(),
     case(Rule::Initializers, Opcodes, |file| {
-        put_section(file, "__DATA_CONST", INIT_POINTERS, SECTION_SIZE, 7)
+        put_section(file, "__DATA_CONST", INIT_POINTERS, SECTION_SIZE, 7);
     }),
     case(Rule::Initializers, Arm64, |file| {
-        put_section(file, "__TEXT", INIT_OFFSETS, SECTION_SIZE, 3)
+        put_section(file, "__TEXT", INIT_OFFSETS, SECTION_SIZE, 3);
     }),
     case(Rule::Initializers, Arm64, |file| {
         let section = file.sections("__TEXT", INIT_OFFSETS)[0];
@@ -516,7 +516,7 @@ const LINKING: &[Case] = &[
         file.put_u64(offset + 16, 0x1000);
     }),
     case(Rule::ThreadLocals, Intel, |file| {
-        put_section(file, "__DATA", THREAD_VARIABLES, SECTION_SIZE, 25)
+        put_section(file, "__DATA", THREAD_VARIABLES, SECTION_SIZE, 25);
     }),
     case(Rule::ThreadLocalFlag, Arm64, |file| clear_flag(file, 0x0080_0000)),
 ];
