@@ -221,7 +221,7 @@ impl Process {
     fn check_stack_alignment(&self, address: u64) -> Result<(), Trap> {
         let pushed = if self.arch().info().link.is_some() { 0 } else { 8 };
         let stack_pointer = self.stack_pointer();
-        if (stack_pointer + pushed).is_multiple_of(16) {
+        if stack_pointer.wrapping_add(pushed).is_multiple_of(16) {
             return Ok(());
         }
         let name = system::stub_name(address).unwrap_or("libSystem");
@@ -237,7 +237,7 @@ impl Process {
         } else {
             let stack_pointer = self.stack_pointer();
             let address = self.space.read_u64(stack_pointer)?;
-            self.set_stack_pointer(stack_pointer + 8);
+            self.set_stack_pointer(stack_pointer.wrapping_add(8));
             address
         };
         self.engine().set_program_counter(address);
@@ -252,13 +252,13 @@ impl Process {
         /// Below the stack pointer the System V ABI leaves leaf functions this many bytes.
         const RED_ZONE: u64 = 128;
         let info = self.arch().info();
-        let aligned = (self.stack_pointer() - RED_ZONE) & !15;
+        let aligned = self.stack_pointer().wrapping_sub(RED_ZONE) & !15;
         if let Some(link) = info.link {
             self.engine().set_general(link, system::RETURN_STUB);
             self.set_stack_pointer(aligned);
         } else {
-            self.space.write_u64(aligned - 8, system::RETURN_STUB)?;
-            self.set_stack_pointer(aligned - 8);
+            self.space.write_u64(aligned.wrapping_sub(8), system::RETURN_STUB)?;
+            self.set_stack_pointer(aligned.wrapping_sub(8));
         }
         for (&register, &value) in info.arguments.iter().zip(arguments) {
             self.engine().set_general(register, value);

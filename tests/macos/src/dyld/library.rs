@@ -69,10 +69,14 @@ fn candidates(images: &[Image], importer: usize, name: &str) -> Vec<PathBuf> {
     let directory = |index: usize| {
         Path::new(&images[index].path).parent().map(Path::to_path_buf).unwrap_or_default()
     };
-    let expand = |name: &str, loader: usize| match name.split_once('/') {
-        Some(("@executable_path", rest)) => directory(0).join(rest),
-        Some(("@loader_path", rest)) => directory(loader).join(rest),
-        _ => PathBuf::from(name),
+    let expand = |name: &str, loader: usize| {
+        let relative = [("@executable_path", 0), ("@loader_path", loader)]
+            .into_iter()
+            .find_map(|(prefix, image)| Some((name.strip_prefix(prefix)?, image)));
+        match relative {
+            Some((rest, image)) => directory(image).join(rest.trim_start_matches('/')),
+            None => PathBuf::from(name),
+        }
     };
     let Some(rest) = name.strip_prefix("@rpath/") else { return vec![expand(name, importer)] };
     let mut loaders = vec![importer];

@@ -45,7 +45,11 @@ impl Variadic {
         if process.arch().info().variadic_on_stack {
             Variadic::Memory { next: process.stack_pointer() }
         } else {
-            Variadic::Registers { integer: named, vector: 0, next: process.stack_pointer() + 8 }
+            Variadic::Registers {
+                integer: named,
+                vector: 0,
+                next: process.stack_pointer().wrapping_add(8),
+            }
         }
     }
 
@@ -60,15 +64,15 @@ impl Variadic {
         let space = &process.space;
         Ok(Variadic::Saved {
             integer_offset: space.read_u32(list)?.into(),
-            vector_offset: space.read_u32(list + 4)?.into(),
-            next: space.read_u64(list + 8)?,
-            area: space.read_u64(list + 16)?,
+            vector_offset: space.read_u32(list.wrapping_add(4))?.into(),
+            next: space.read_u64(list.wrapping_add(8))?,
+            area: space.read_u64(list.wrapping_add(16))?,
         })
     }
 
     fn from_memory(process: &Process, next: &mut u64) -> Result<u64, Fault> {
         let value = process.space.read_u64(*next)?;
-        *next += 8;
+        *next = next.wrapping_add(8);
         Ok(value)
     }
 
@@ -86,7 +90,7 @@ impl Variadic {
             }
             Variadic::Saved { integer_offset, area, .. } if *integer_offset < SAVED_INTEGERS => {
                 *integer_offset += 8;
-                process.space.read_u64(*area + *integer_offset - 8)
+                process.space.read_u64(area.wrapping_add(*integer_offset - 8))
             }
             Variadic::Memory { next }
             | Variadic::Registers { next, .. }
@@ -108,7 +112,7 @@ impl Variadic {
             }
             Variadic::Saved { vector_offset, area, .. } if *vector_offset < SAVED_ALL => {
                 *vector_offset += 16;
-                process.space.read_u64(*area + *vector_offset - 16)?
+                process.space.read_u64(area.wrapping_add(*vector_offset - 16))?
             }
             Variadic::Memory { next }
             | Variadic::Registers { next, .. }
@@ -125,10 +129,10 @@ impl Variadic {
         match self {
             Variadic::Memory { .. } => self.double(process),
             Variadic::Registers { next, .. } | Variadic::Saved { next, .. } => {
-                let address = (*next + 15) & !15;
-                *next = address + 16;
+                let address = next.wrapping_add(15) & !15;
+                *next = address.wrapping_add(16);
                 let fraction = process.space.read_u64(address)?;
-                let sign_exponent = process.space.read_u32(address + 8)?;
+                let sign_exponent = process.space.read_u32(address.wrapping_add(8))?;
                 Ok(from_extended(fraction, sign_exponent))
             }
         }

@@ -120,7 +120,7 @@ pub const FUNCTIONS: &[Row] = &[
         let (mut low, mut high) = (0, count);
         while low < high {
             let middle = low + (high - low) / 2;
-            let element = base + middle * size;
+            let element = base.wrapping_add(middle.wrapping_mul(size));
             match low_i32(process.call(compare, &[key, element])?) {
                 0 => return Ok(Flow::Return(element)),
                 order if order < 0 => high = middle,
@@ -237,9 +237,10 @@ fn sort(
     size: u64,
     compare: u64,
 ) -> Result<Flow, Trap> {
+    let element = |index: u64| base.wrapping_add(index.wrapping_mul(size));
     for end in 1..count {
         for at in (0..end).rev() {
-            let (left, right) = (base + at * size, base + (at + 1) * size);
+            let (left, right) = (element(at), element(at + 1));
             if low_i32(process.call(compare, &[left, right])?) <= 0 {
                 break;
             }

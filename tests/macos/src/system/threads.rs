@@ -260,6 +260,12 @@ fn create(
         process.space.read_u64(attributes + ATTRIBUTE)?
     };
     let page = process.arch().page_size();
+    // An attribute that nobody initialised: no stack can have that size.
+    let size = if (LEAST_STACK_SIZE..1 << 40).contains(&size) {
+        process.arch().page_up(size)
+    } else {
+        THREAD_STACK_SIZE
+    };
     let guard = process.space.free_range(STACKS, size + page);
     let bottom = guard + page;
     let mapped = process

@@ -21,8 +21,9 @@ pub const FUNCTIONS: &[Row] = &[
 ];
 
 fn get_address(process: &mut Process, descriptor: u64) -> Result<Flow, Trap> {
-    let image = usize::try_from(process.space.read_u64(descriptor + 8)?).unwrap_or(usize::MAX);
-    let offset = process.space.read_u64(descriptor + 16)?;
+    let image =
+        usize::try_from(process.space.read_u64(descriptor.wrapping_add(8))?).unwrap_or(usize::MAX);
+    let offset = process.space.read_u64(descriptor.wrapping_add(16))?;
     let base = if let Some(&base) = process.threads.current().thread_locals.get(&image) {
         base
     } else {
@@ -36,5 +37,5 @@ fn get_address(process: &mut Process, descriptor: u64) -> Result<Flow, Trap> {
         base
     };
     // Only the result register changes: the caller relies on it.
-    Ok(Flow::Return(base + offset))
+    Ok(Flow::Return(base.wrapping_add(offset)))
 }

@@ -11,8 +11,14 @@ const MAGIC: u32 = 0xfeed_facf;
 const HEADER_SIZE: usize = 32;
 const SEGMENT_64: u32 = 0x19;
 const CODE_SIGNATURE: u32 = 0x1d;
+const LOAD_DYLIB: u32 = 0xc;
+const LOAD_WEAK_DYLIB: u32 = 0x8000_0018;
+const MAIN: u32 = 0x8000_0028;
+/// Size of an `LC_UNIXTHREAD` for x86-64.
+const THREAD_SIZE: usize = 16 + 42 * 4;
 
 /// A file's bytes.
+#[derive(Clone)]
 pub(crate) struct Edit {
     pub(crate) bytes: Vec<u8>,
     /// Where its signature is, if it has one; from before any edit.
@@ -171,12 +177,53 @@ impl Edit {
         self.bytes[range].fill(0xee);
     }
 
+    /// Where the tables of `__LINKEDIT` are, without the signature.
+    pub(crate) fn tables(&self) -> std::ops::Range<usize> {
+        let start = usize::try_from(self.u64(self.segment("__LINKEDIT") + 40)).expect("small");
+        start..self.signature.unwrap_or(self.bytes.len())
+    }
+
+    /// Links strongly what was linked weakly.
+    pub(crate) fn require_weak_libraries(&mut self) {
+        for at in self.all(LOAD_WEAK_DYLIB) {
+            self.put_u32(at, LOAD_DYLIB);
+        }
+    }
+
+    /// Sets the stack size that `LC_MAIN` asks for.
+    pub(crate) fn put_stack_size(&mut self, size: u64) {
+        let main = self.command(MAIN);
+        self.put_u64(main + 16, size);
+    }
+
+    /// Puts an `LC_UNIXTHREAD` behind the last command, which enters where `LC_MAIN` said; that one becomes `LC_SUB_FRAMEWORK`, which nobody looks at.
+    pub(crate) fn main_becomes_thread_state(&mut self) {
+        let (main, text) = (self.command(MAIN), self.segment("__TEXT"));
+        let entry = self.u64(text + 24) + self.u64(main + 8);
+        self.put_u32(main, 0x12);
+        let size = u32::try_from(THREAD_SIZE).expect("small");
+        let (count, commands_size) = (self.u32(16), self.u32(20));
+        self.put_u32(16, count + 1);
+        self.put_u32(20, commands_size + size);
+        self.put_thread_state(HEADER_SIZE + commands_size as usize, entry);
+    }
+
+    /// Writes an `LC_UNIXTHREAD` for x86-64: all registers 0 but `rip`, which is the 17th.
+    fn put_thread_state(&mut self, at: usize, entry: u64) {
+        self.bytes[at..at + THREAD_SIZE].fill(0);
+        for (index, field) in
+            [5, u32::try_from(THREAD_SIZE).expect("small"), 4, 42].into_iter().enumerate()
+        {
+            self.put_u32(at + index * 4, field);
+        }
+        self.put_u64(at + 16 + 16 * 8, entry);
+    }
+
     /// A static Intel program: page zero, `__TEXT` with the header in its first page and `code` in its second, `LC_UNIXTHREAD`.
     pub(crate) fn static_program(code: &[u8], position_independent: bool) -> Vec<u8> {
         const PAGE: usize = 0x1000;
         const BASE: u64 = 0x1_0000_0000;
         const SEGMENT_SIZE: usize = 72;
-        const THREAD_SIZE: usize = 16 + 42 * 4;
         let size = (PAGE + code.len()).next_multiple_of(PAGE);
         let mut file = Edit::new(vec![0; size]);
         let flags = 1 | if position_independent { 0x0020_0000 } else { 0 };
@@ -200,13 +247,7 @@ impl Edit {
             file.put_u32(at + 60, protection);
             at += SEGMENT_SIZE;
         }
-        for (index, field) in
-            [5, u32::try_from(THREAD_SIZE).expect("small"), 4, 42].into_iter().enumerate()
-        {
-            file.put_u32(at + index * 4, field);
-        }
-        // rip is the 17th of the state's registers.
-        file.put_u64(at + 16 + 16 * 8, BASE + PAGE as u64);
+        file.put_thread_state(at, BASE + PAGE as u64);
         file.bytes[PAGE..PAGE + code.len()].copy_from_slice(code);
         file.bytes
     }

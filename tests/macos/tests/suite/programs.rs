@@ -1,7 +1,7 @@
 //! Programs that must run, in the same way at every slide and with every engine.
 
 use crate::edit::Edit;
-use crate::toolchain::{Arch, Shown, Workshop, small_macos};
+use crate::toolchain::{Arch, LIBGREET, Shown, Workshop, small_macos};
 
 /// Slides: none, a page, the largest that xnu chooses on Intel, and one far beyond.
 const SLIDES: [&str; 4] = ["0", "0x4000", "0xffff000", "0x1234568000"];
@@ -13,7 +13,7 @@ library begins
 program begins
 2 arguments, last argument, begun 12
 good morning, 12 greetings, 12
-3 4 2 0
+3 4 2 0 7
 thread-local 6 3 101
 weak: missing, missing
 environment here 1
@@ -73,6 +73,7 @@ fn programs_of_every_sdk_are_accepted() {
 }
 
 const SYSTEM: &str = "\
+steps 2864133
 00042|ab   | 3.14|ff|-5000000000|q|0.1|1.234568e+04|%|44|abc|   7|+9|0xff
 1 two 3.000000 4 5 6 7 8.500000 nine
 2.500000 12
@@ -224,5 +225,144 @@ fn the_tail_of_the_last_page_is_not_cleared() {
     edit.save(&program);
     let shown = small_macos(&[], &program, &["argument"]);
     assert_eq!(shown.status, 42, "{shown:?}");
-    assert!(!shown.stdout.contains("3 4 2 0\n"), "the junk is not seen: {shown:?}");
+    assert!(!shown.stdout.contains("3 4 2 0 7\n"), "the junk is not seen: {shown:?}");
+}
+
+/// Wrong would be: a re-exported symbol that is not found, a missing weak library that matters, or a strong one that does not.
+#[test]
+fn libraries_may_reexport_or_be_missing() {
+    let workshop = Workshop::new();
+    for arch in Arch::ALL {
+        for fixups in ["-fixup_chains", "-no_fixup_chains"] {
+            let name = format!("{}{fixups}", arch.name());
+            workshop.library(arch, &name, &[fixups]);
+            let outer = [
+                "-dylib",
+                "-install_name",
+                "@rpath/libouter.dylib",
+                "-reexport_library",
+                "stand-in.tbd",
+                fixups,
+            ];
+            workshop.stand_in("stand-in.tbd", LIBGREET, &["_greet"], &[]);
+            workshop.link(arch, &["stack.c"], &format!("{name}/libouter.dylib"), &outer);
+            workshop.stand_in("outer.tbd", "@rpath/libouter.dylib", &["_greet"], &[]);
+            workshop.stand_in(
+                "optional.tbd",
+                "@rpath/liboptional.dylib",
+                &["_optional", "_optional_data"],
+                &[],
+            );
+            let options = ["outer.tbd", "-rpath", "@loader_path", fixups];
+            let weak = [&options[..], &["-weak_library", "optional.tbd"]].concat();
+            let program = workshop.link(arch, &["libraries.c"], &format!("{name}/weak"), &weak);
+            for engine in arch.engines() {
+                let shown = small_macos(&["--engine", engine, "--validate"], &program, &[]);
+                assert_eq!(
+                    (shown.status, shown.stdout.as_str()),
+                    (42, "library begins\ngood, optional missing\n"),
+                    "{name}: {shown:?}"
+                );
+            }
+            // The linker makes a library weak of which only weak symbols are imported: the edit makes it strong again.
+            let mut edit = Edit::open(&program);
+            edit.require_weak_libraries();
+            edit.sign();
+            edit.save(&program);
+            let shown = small_macos(&[], &program, &[]);
+            assert!(
+                shown.stderr.starts_with("refused: dyld/library-missing: "),
+                "{name}: {shown:?}"
+            );
+        }
+    }
+}
+
+/// Wrong would be: a stack of another size than the program asks for, or than the limit.
+#[test]
+fn the_main_stack_has_the_size_that_the_program_asks_for() {
+    let workshop = Workshop::new();
+    for arch in Arch::ALL {
+        for (wish, size) in [(0, 8 << 20), (0x200_0000, 32 << 20)] {
+            let program = workshop.link(arch, &["stack.c"], arch.name(), &[]);
+            let mut edit = Edit::open(&program);
+            // ld64.lld has no -stack_size.
+            edit.put_stack_size(wish);
+            edit.sign();
+            edit.save(&program);
+            for engine in arch.engines() {
+                let shown = small_macos(&["--engine", engine], &program, &[]);
+                assert_eq!(
+                    (shown.status, shown.stdout),
+                    (42, format!("stack {size}\n")),
+                    "{}: {}",
+                    arch.name(),
+                    shown.stderr
+                );
+            }
+        }
+    }
+}
+
+/// Wrong would be: the entry of programs before `LC_MAIN`, which dyld still enters by a jump on Intel.
+#[test]
+fn intel_programs_may_begin_with_a_thread_state() {
+    let workshop = Workshop::new();
+    let program = workshop.link(Arch::X86_64, &["raw.c"], "threaded", &["-headerpad", "0x400"]);
+    let mut edit = Edit::open(&program);
+    edit.main_becomes_thread_state();
+    edit.save(&program);
+    for engine in Arch::X86_64.engines() {
+        for slide in SLIDES {
+            let shown = small_macos(&["--engine", engine, "--slide", slide], &program, &[]);
+            assert_eq!(
+                shown,
+                Shown { status: 42, stdout: "raw\n".into(), stderr: String::new() },
+                "{engine} at {slide}"
+            );
+        }
+    }
+}
+
+/// Wrong would be: a panic, or a run without end, on a file that somebody has mangled.
+#[test]
+fn mangled_files_do_not_confuse_it() {
+    let workshop = Workshop::new();
+    let mut seed = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |below: usize| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        usize::try_from(seed % below as u64).expect("below a size")
+    };
+    for (arch, fixups) in [
+        (Arch::Arm64, "-fixup_chains"),
+        (Arch::X86_64, "-no_fixup_chains"),
+        (Arch::X86_64, "-fixup_chains"),
+    ] {
+        let name = format!("{}{fixups}", arch.name());
+        let original = Edit::open(&workshop.rich(arch, &name, &[fixups]));
+        let mangled = workshop.path(&name).join("mangled");
+        let commands = 32 + original.u32(20) as usize;
+        for number in 0..120 {
+            let mut edit = original.clone();
+            let tables = original.tables();
+            for _ in 0..=random(3) {
+                // Half of the edits hit the header and the commands, the others the tables behind the segments' contents.
+                let at = if random(2) == 0 {
+                    random(commands)
+                } else {
+                    tables.start + random(tables.len())
+                };
+                edit.bytes[at] = [0, 1, 0x7f, 0x80, 0xff][random(5)];
+            }
+            edit.sign();
+            edit.save(&mangled);
+            let shown = small_macos(&["--limit", "2", "--validate"], &mangled, &[]);
+            assert!(
+                shown.status != 101 && !shown.stderr.contains("panicked"),
+                "{name} {number}: {shown:?}"
+            );
+        }
+    }
 }

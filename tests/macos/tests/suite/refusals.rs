@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use small_macos::rule::{Rule, Stage};
 
 use crate::edit::Edit;
-use crate::toolchain::{Arch, Workshop, small_macos};
+use crate::toolchain::{Arch, LIBGREET, Workshop, small_macos};
 
 /// Exit status of a refusal.
 const REFUSED: i32 = 126;
@@ -60,7 +60,6 @@ const INIT_OFFSETS: u32 = 0x16;
 const THREAD_VARIABLES: u32 = 0x13;
 
 const LIBSYSTEM: &str = "/usr/lib/libSystem.B.dylib";
-const LIBGREET: &str = "@executable_path/libgreet.dylib";
 
 /// The files that are broken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,5 @@
 //! Builds fixtures with clang and ld64.lld, and runs the small macOS on them.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -10,6 +9,9 @@ use tempfile::TempDir;
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures");
 /// Symbols that the library for the linker has and libSystem has not: a program may import them weakly.
 const NOT_IN_LIBSYSTEM: [&str; 1] = ["_missing_function"];
+
+/// The install name of the fixtures' library.
+pub(crate) const LIBGREET: &str = "@executable_path/libgreet.dylib";
 
 /// An architecture, by the linker's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,19 +55,32 @@ fn tool(command: &mut Command) {
 impl Workshop {
     pub(crate) fn new() -> Workshop {
         let folder = TempDir::new().expect("a temporary folder");
+        let workshop = Workshop { folder };
         let mut symbols = small_macos::system::symbols();
         symbols.extend(NOT_IN_LIBSYSTEM);
-        let mut library = String::from(
-            "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\n\
-             install-name: '/usr/lib/libSystem.B.dylib'\nexports:\n  - targets: [ x86_64-macos, arm64-macos ]\n    symbols: [ ",
-        );
-        write!(library, "{} ]\n...\n", symbols.join(", ")).expect("a string");
-        std::fs::write(folder.path().join("libSystem.tbd"), library).expect("a temporary file");
-        Workshop { folder }
+        workshop.stand_in("libSystem.tbd", "/usr/lib/libSystem.B.dylib", &symbols, &[]);
+        workshop
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// A library for the linker's eyes only: an install name and symbols, which the file at run time may have or not.
+    pub(crate) fn stand_in(
+        &self,
+        file: &str,
+        install_name: &str,
+        symbols: &[&str],
+        thread_locals: &[&str],
+    ) {
+        let text = format!(
+            "--- !tapi-tbd\ntbd-version: 4\ntargets: [ x86_64-macos, arm64-macos ]\ninstall-name: '{install_name}'\n\
+             exports:\n  - targets: [ x86_64-macos, arm64-macos ]\n    symbols: [ {} ]\n    thread-local-symbols: [ {} ]\n...\n",
+            symbols.join(", "),
+            thread_locals.join(", ")
+        );
+        std::fs::write(self.path(file), text).expect("a temporary file");
     }
 
     /// Compiles a fixture.
@@ -114,27 +129,33 @@ impl Workshop {
 
     /// The program `rich.c` and its library, in a folder of their own.
     pub(crate) fn rich(&self, arch: Arch, name: &str, options: &[&str]) -> PathBuf {
-        std::fs::create_dir_all(self.path(name)).expect("a temporary folder");
-        let library = format!("{name}/libgreet.dylib");
-        let both = ["-dylib", "-install_name", "@executable_path/libgreet.dylib"];
-        self.link(arch, &["greet.c"], &library, &[&both, options].concat());
+        self.library(arch, name, options);
         // The linker sees a `not_there` that the library at run time does not have.
         let stand_in = format!("{name}/stand-in.tbd");
-        std::fs::write(
-            self.path(&stand_in),
-            format!(
-                "--- !tapi-tbd\ntbd-version: 4\ntargets: [ {0}-macos ]\ninstall-name: '@executable_path/libgreet.dylib'\nexports:\n  \
-                 - targets: [ {0}-macos ]\n    symbols: [ _greet, _greetings, _not_there ]\n    thread-local-symbols: [ _per_thread ]\n...\n",
-                arch.name()
-            ),
-        )
-        .expect("a temporary file");
+        self.stand_in(
+            &stand_in,
+            LIBGREET,
+            &["_greet", "_greetings", "_table", "_not_there"],
+            &["_per_thread"],
+        );
         self.link(
             arch,
             &["rich.c"],
             &format!("{name}/rich"),
             &[&[stand_in.as_str()], options].concat(),
         )
+    }
+
+    /// The library `libgreet.dylib` alone, in a folder of its own.
+    pub(crate) fn library(&self, arch: Arch, name: &str, options: &[&str]) {
+        std::fs::create_dir_all(self.path(name)).expect("a temporary folder");
+        let both = ["-dylib", "-install_name", LIBGREET];
+        self.link(
+            arch,
+            &["greet.c"],
+            &format!("{name}/libgreet.dylib"),
+            &[&both, options].concat(),
+        );
     }
 
     /// The code of `static.s` alone.
