@@ -1,6 +1,7 @@
 //! The few host services whose interfaces cannot be safe, or want translation: forking the process that runs the guest,
-//! and the differences between Linux's and macOS's numbers for errors and signals.
+//! naming descriptors by number, and the differences between Linux's and macOS's numbers for errors and signals.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -22,6 +23,23 @@ pub fn fork_guest() -> Result<Option<i32>, Errno> {
         ForkResult::Parent { child } => Ok(Some(child.as_raw())),
         ForkResult::Child => Ok(None),
     }
+}
+
+/// Makes one system call with a descriptor that the guest names by number.
+///
+/// # Errors
+/// The call's, or `EBADF`.
+#[expect(unsafe_code, reason = "the guest names descriptors by number")]
+pub fn with_descriptor<T>(
+    fd: i32,
+    call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
+) -> Result<T, Errno> {
+    if fd < 0 {
+        return Err(Errno::EBADF);
+    }
+    // SAFETY: the descriptor is only handed to one system call, for which a closed one is an error (EBADF); nothing
+    // here owns it.
+    call(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 /// Lets the host end this process after a while, whatever it does then.

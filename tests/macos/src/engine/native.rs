@@ -1,5 +1,5 @@
 //! The engine for x86-64 on this machine's own processor. The guest's memory is this process's, below
-//! [`GUEST_END`]; Linux's Syscall User Dispatch turns every `syscall` instruction there into a signal, so that none
+//! `GUEST_END`; Linux's Syscall User Dispatch turns every `syscall` instruction there into a signal, so that none
 //! reaches Linux. Entering and leaving the guest are signals too: their handler exchanges the interrupted registers.
 //!
 //! This is one of two modules with unsafe code (the other is [`crate::host`]): a signal frame can only be reached

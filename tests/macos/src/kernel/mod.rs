@@ -1,5 +1,5 @@
 //! xnu's part: takes a Mach-O slice, refuses what `execve` refuses, maps its segments into an address space, makes the
-//! first stack and says where the process begins ([`Image`]). `mach_loader.c` and `kern_exec.c` of xnu-11417.
+//! first stack and says where the process begins ([`Program`]). `mach_loader.c` and `kern_exec.c` of xnu-11417.
 
 pub mod header;
 pub mod segments;

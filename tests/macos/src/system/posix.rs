@@ -1,8 +1,6 @@
 //! Functions that are both BSD system calls and functions of libSystem: one table with the call's number and symbol.
 //! They give a value or an `errno`; [`super::syscalls`] and libSystem's wrapper say it in their own ways.
 
-use std::os::fd::BorrowedFd;
-
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -99,13 +97,13 @@ calls! {
     3 "_read" |process, [fd, buffer, size, ..]| {
         process.space.check(buffer, size, crate::engine::Access::Write)?;
         let mut bytes = vec![0; usize::try_from(size.min(1 << 24)).unwrap_or(0)];
-        let count = with_descriptor(fd, |fd| nix::unistd::read(fd, &mut bytes))?;
+        let count = host::with_descriptor(low_i32(fd), |fd| nix::unistd::read(fd, &mut bytes))?;
         process.space.write(buffer, &bytes[..count])?;
         Ok(count as u64)
     };
     4 "_write" |process, [fd, buffer, size, ..]| {
         let bytes = process.space.read(buffer, size)?;
-        Ok(with_descriptor(fd, |fd| nix::unistd::write(fd, &bytes))? as u64)
+        Ok(host::with_descriptor(low_i32(fd), |fd| nix::unistd::write(fd, &bytes))? as u64)
     };
     5 "_open" open;
     6 "_close" |_, [fd, ..]| {
@@ -163,7 +161,7 @@ calls! {
             2 => Whence::SeekEnd,
             _ => return Err(Failure::Errno(EINVAL)),
         };
-        Ok(with_descriptor(fd, |fd| nix::unistd::lseek(fd, offset.cast_signed(), whence))?.cast_unsigned())
+        Ok(host::with_descriptor(low_i32(fd), |fd| nix::unistd::lseek(fd, offset.cast_signed(), whence))?.cast_unsigned())
     };
 }
 
@@ -181,19 +179,6 @@ pub(super) fn with_errno(
             Ok(Flow::Return(u64::MAX))
         }
     }
-}
-
-#[expect(unsafe_code, reason = "the guest names descriptors by number")]
-fn with_descriptor<T>(
-    fd: u64,
-    call: impl FnOnce(BorrowedFd<'_>) -> Result<T, Errno>,
-) -> Result<T, Errno> {
-    let fd = low_i32(fd);
-    if fd < 0 {
-        return Err(Errno::EBADF);
-    }
-    // SAFETY: the descriptor is only handed to one system call, for which a closed one is an error (EBADF); nothing here owns it.
-    call(unsafe { BorrowedFd::borrow_raw(fd) })
 }
 
 fn open(process: &mut Process, [path, flags, ..]: [u64; 6]) -> Result<u64, Failure> {
@@ -290,7 +275,9 @@ fn map(
         let mut filled = 0;
         while filled < bytes.len() {
             let at = i64::try_from(offset + filled as u64).map_err(|_| Failure::Errno(EINVAL))?;
-            match with_descriptor(fd, |fd| nix::sys::uio::pread(fd, &mut bytes[filled..], at))? {
+            match host::with_descriptor(low_i32(fd), |fd| {
+                nix::sys::uio::pread(fd, &mut bytes[filled..], at)
+            })? {
                 0 => break,
                 count => filled += count,
             }
