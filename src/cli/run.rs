@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use minild::Target;
+use minild::program::OutputKind;
 
 use super::spec_file::SpecFile;
 use super::{Failure, LinkArguments, TargetArguments};
@@ -34,6 +35,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let file = SpecFile::read(&arguments.spec)?;
     let asked = TargetArguments { targets: arguments.target.into_iter().collect() };
     let (target, runner) = choose(&file.targets(&asked)?)?;
+    if file.spec.kind(target) == OutputKind::SharedLibrary {
+        let message = "it is a shared library: only programs that use it can be run";
+        return Err(Failure::Other(format!("cannot run {}: {message}", file.source.name)));
+    }
 
     let folder = tempfile::Builder::new().prefix("minild-").tempdir();
     let folder = folder.map_err(|error| {
