@@ -6,8 +6,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::program::OutputKind;
-
 /// A processor's instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -211,16 +209,6 @@ impl Target {
     #[must_use]
     pub fn name(self) -> &'static str {
         self.row().name
-    }
-
-    /// What the name of a file of this kind ends with, the dot included.
-    #[must_use]
-    pub fn suffix(self, kind: OutputKind) -> &'static str {
-        let row = self.row();
-        match kind {
-            OutputKind::Executable => row.executable_suffix,
-            OutputKind::SharedLibrary => row.library_suffix.unwrap_or(row.executable_suffix),
-        }
     }
 
     /// The target that this very program was built for; `None` where minild cannot write for it.
