@@ -5,6 +5,7 @@
 #
 # usage: tests/run.sh [arguments for cargo nextest run, or for cargo test where there is no nextest]
 set -euo pipefail
+# shellcheck source=tests/setup/common.sh
 . "$(dirname "$(readlink -f "$0")")/setup/common.sh"
 cd "$checkout"
 
