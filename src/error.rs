@@ -7,6 +7,8 @@ use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
+use rustc_hash::FxHashSet;
+
 use crate::program::{LibraryId, SectionId, SymbolId};
 
 /// The result of a pass: what it makes, or everything that is wrong.
@@ -151,14 +153,18 @@ impl Error {
         self
     }
 
+    /// What two errors share that report the same mistake in a text.
+    fn cause(&self) -> Option<(ErrorKind, Range<usize>)> {
+        match self.notes.first() {
+            Some(Note { place: Place::Text(range), .. }) => Some((self.kind, range.clone())),
+            _ => None,
+        }
+    }
+
     /// Whether both report the same mistake at the same place of the text.
     #[must_use]
     pub fn has_cause_of(&self, other: &Self) -> bool {
-        let cause = |error: &Self| match error.notes.first() {
-            Some(Note { place: Place::Text(range), .. }) => Some((error.kind, range.clone())),
-            _ => None,
-        };
-        cause(self).is_some_and(|this| cause(other) == Some(this))
+        self.cause().is_some_and(|cause| other.cause() == Some(cause))
     }
 
     /// Offers the nearest of `names` as help, where one is near enough to be meant.
@@ -204,12 +210,13 @@ impl Errors {
     /// of the text, whatever numbers they name.
     #[must_use]
     pub fn merged(runs: impl IntoIterator<Item = Self>) -> Option<Self> {
-        let mut merged: Vec<Error> = Vec::new();
+        let mut merged = Vec::new();
+        let mut told = FxHashSet::default();
         for run in runs {
-            let new =
-                run.into_iter().filter(|error| !merged.iter().any(|told| told.has_cause_of(error)));
-            let new: Vec<_> = new.collect();
-            merged.extend(new);
+            let first_new = merged.len();
+            let is_new = |error: &Error| error.cause().is_none_or(|cause| !told.contains(&cause));
+            merged.extend(run.into_iter().filter(is_new));
+            told.extend(merged[first_new..].iter().filter_map(Error::cause));
         }
         (!merged.is_empty()).then_some(Self(merged))
     }
@@ -266,6 +273,10 @@ impl Collector {
 
     pub(crate) fn extend(&mut self, errors: Errors) {
         self.errors.extend(errors.0);
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.errors.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

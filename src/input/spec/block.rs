@@ -114,18 +114,19 @@ impl Block {
 
     /// Each label with the bytes that belong to it: up to the next label that others see, or the end.
     /// Local labels have none.
-    pub(super) fn sized_labels(&self) -> impl Iterator<Item = (&Label, u64)> {
-        let global = |label: &&Label| !label.is_local();
-        self.labels.iter().enumerate().map(move |(index, label)| {
-            let next = self.labels[index + 1..].iter().find(global).filter(|_| global(&label));
-            let end = next.map_or(self.len(), |next| next.offset);
-            (label, if label.is_local() { 0 } else { end - label.offset })
-        })
-    }
-
-    /// As [`sized_labels`](Self::sized_labels), to be kept longer than the block.
-    pub(super) fn owned_labels(&self) -> Vec<(Label, u64)> {
-        self.sized_labels().map(|(label, size)| (label.clone(), size)).collect()
+    pub(super) fn sized_labels(&self) -> Vec<(&Label, u64)> {
+        let mut end = self.len();
+        let mut sized: Vec<_> = Vec::with_capacity(self.labels.len());
+        for label in self.labels.iter().rev() {
+            if label.is_local() {
+                sized.push((label, 0));
+            } else {
+                sized.push((label, end - label.offset));
+                end = label.offset;
+            }
+        }
+        sized.reverse();
+        sized
     }
 
     /// Puts `other` behind what is there.

@@ -37,7 +37,7 @@ macro_rules! contents {
     ($name:literal, $read:expr) => {
         Key {
             name: $name,
-            read: |reader, item: &mut Item, entry| {
+            read: |item: &mut Item, reader, entry| {
                 let contents = $read(reader, entry).into();
                 item.say_contents(reader, entry, contents);
             },

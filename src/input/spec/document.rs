@@ -37,7 +37,7 @@ pub(super) struct Reader<'t> {
 /// A key of a table of the language: its name, and what reading its value adds to a `T`.
 pub(super) struct Key<T: 'static> {
     pub(super) name: &'static str,
-    pub(super) read: fn(&mut Reader<'_>, &mut T, &Entry<'_>),
+    pub(super) read: fn(&mut T, &mut Reader<'_>, &Entry<'_>),
 }
 
 /// A value of the document, and what it is called.
@@ -126,16 +126,29 @@ impl<'t> Reader<'t> {
         into: &mut T,
     ) {
         for entry in entries(table) {
-            let mut keys = keys.iter().copied().flatten();
-            if let Some(key) = keys.clone().find(|key| key.name == entry.key) {
-                (key.read)(self, into, &entry);
-            } else {
-                self.unknown_key(&entry, what, keys.by_ref().map(|key| key.name).collect());
+            let keys = || keys.iter().copied().flatten();
+            if !self.read_key(&entry, keys(), into) {
+                self.unknown_key(&entry, what, keys().map(|key| key.name).collect());
             }
         }
     }
 
-    fn unknown_key(&mut self, entry: &Entry<'_>, what: &str, names: Vec<&str>) {
+    /// Reads `entry` into `into`, if it is one of `keys`.
+    pub(super) fn read_key<'k, T: 'static>(
+        &mut self,
+        entry: &Entry<'_>,
+        keys: impl IntoIterator<Item = &'k Key<T>>,
+        into: &mut T,
+    ) -> bool {
+        let key = keys.into_iter().find(|key| key.name == entry.key);
+        if let Some(key) = key {
+            (key.read)(into, self, entry);
+        }
+        key.is_some()
+    }
+
+    /// Refuses `entry`, which is none of the `names` that `what` knows.
+    pub(super) fn unknown_key(&mut self, entry: &Entry<'_>, what: &str, names: Vec<&str>) {
         let message = format!("{what} has no key `{}`", entry.key);
         let mut error = Error::new(ErrorKind::UnknownKey, message)
             .at(Place::Text(entry.key_span.clone()), "")

@@ -9,6 +9,7 @@ use super::block::Block;
 use super::data::{self, CONTENTS, Contents, WHOLE_CONTENTS, contents};
 use super::document::{Entry, Key, Located, Reader, Span};
 use super::expression::check_name;
+use super::layer::BARE_CODE;
 use super::quantity;
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::{SectionKind, SymbolType};
@@ -51,13 +52,19 @@ impl Item {
         value: Option<Contents>,
     ) {
         if let Some(first) = &self.contents {
-            let message = format!("`{}` and `{}` both say what it holds", first.key, entry.key);
+            // One key twice is TOML's own error, but for code that is said without a table and with one.
+            let is_same = first.key == entry.key;
+            let message = if is_same {
+                format!("what `code.{BARE_CODE}` holds is said twice")
+            } else {
+                format!("`{}` and `{}` both say what it holds", first.key, entry.key)
+            };
             let error = Error::new(ErrorKind::Conflict, message)
                 .at(Place::Text(entry.key_span.clone()), "")
                 .at(Place::Text(first.key_span.clone()), "already said here");
             let help = "`fields` holds a mixture: fields = [{ text = \"…\" }, { u32 = 1 }]";
             let is_whole = |key| WHOLE_CONTENTS.iter().any(|whole| whole.name == key);
-            let is_mixture = !is_whole(first.key.as_str()) && !is_whole(entry.key);
+            let is_mixture = !is_same && !is_whole(first.key.as_str()) && !is_whole(entry.key);
             return reader.errors.push(if is_mixture { error.help(help) } else { error });
         }
         self.contents = Some(Said {
@@ -66,11 +73,6 @@ impl Item {
             span: entry.span.clone(),
             value,
         });
-    }
-
-    /// The key that its contents were said with.
-    pub(super) fn said_key(&self) -> &str {
-        self.contents.as_ref().map_or("", |said| &said.key)
     }
 
     /// What it says, to be merged with what other tables say.
@@ -101,8 +103,9 @@ impl View<'_> {
     /// Takes over what a more special table says, key by key.
     pub(super) fn override_by(&mut self, special: Self) {
         self.span = special.span;
-        self.is_bare = special.is_bare;
-        self.contents = special.contents.or(self.contents);
+        if special.contents.is_some() {
+            (self.contents, self.is_bare) = (special.contents, special.is_bare);
+        }
         self.size = special.size.or(self.size);
         self.fill = special.fill.or(self.fill);
         self.align = special.align.or(self.align);
@@ -114,7 +117,7 @@ pub(super) const ROOM: &[Key<Item>] = &[
     SIZE,
     Key {
         name: "fill",
-        read: |reader, item, entry| {
+        read: |item, reader, entry| {
             if let Some(value) = reader.integer(entry, (0, 255)) {
                 let value = u8::try_from(value).unwrap_or_default();
                 item.fill = Some(Located { value, span: entry.span.clone() });
@@ -125,12 +128,12 @@ pub(super) const ROOM: &[Key<Item>] = &[
 
 const SIZE: Key<Item> = Key {
     name: "size",
-    read: |reader, item, entry| item.size = quantity::size(reader, entry).or(item.size.take()),
+    read: |item, reader, entry| item.size = quantity::size(reader, entry).or(item.size.take()),
 };
 
 const ALIGN: &[Key<Item>] = &[Key {
     name: "align",
-    read: |reader, item, entry| item.align = quantity::align(reader, entry).or(item.align.take()),
+    read: |item, reader, entry| item.align = quantity::align(reader, entry).or(item.align.take()),
 }];
 
 /// How code is said.
@@ -180,6 +183,20 @@ pub(super) static GROUPS: &[Group] = &[
         keys: &[&[SIZE], ALIGN],
         shorthand: None,
     },
+    Group {
+        name: "unwind",
+        kind: SectionKind::Unwind,
+        symbol_type: SymbolType::Object,
+        keys: &[CONTENTS, WHOLE_CONTENTS, ALIGN],
+        shorthand: None,
+    },
+    Group {
+        name: "unwind-records",
+        kind: SectionKind::UnwindRecords,
+        symbol_type: SymbolType::Object,
+        keys: &[CONTENTS, WHOLE_CONTENTS, ALIGN],
+        shorthand: None,
+    },
 ];
 
 impl Group {
@@ -193,17 +210,16 @@ impl Group {
             .filter(|&name| !matches!(name, "align" | "fill"))
     }
 
-    /// Reads one item of the group.
-    pub(super) fn read_item(&self, reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Item> {
+    /// Reads what the table of one item of the group says into `item`.
+    pub(super) fn read_item(&self, item: &mut Item, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         if let Err(problem) = check_name(entry.key) {
             let place = Place::Text(entry.key_span.clone());
             reader.errors.push(Error::new(ErrorKind::InvalidValue, problem).at(place, ""));
         }
-        let mut item = Item::new(entry.key_span.clone());
         match (entry.value, self.shorthand) {
             (DeValue::Table(table), _) => {
                 let what = format!("`{}.{}`", self.name, entry.key);
-                reader.walk(table, &what, self.keys, &mut item);
+                reader.walk(table, &what, self.keys, item);
             }
             (DeValue::String(_), Some(read)) => {
                 let contents = read(reader, entry);
@@ -214,10 +230,10 @@ impl Group {
                 let error = entry.must_be(wanted);
                 let is_key = self.keys.iter().copied().flatten().any(|key| key.name == entry.key);
                 let help = format!("an item has a name: [{}.NAME]", self.name);
-                return reader.refuse(if is_key { error.help(help) } else { error });
+                reader.errors.push(if is_key { error.help(help) } else { error });
+                item.say_contents(reader, entry, None);
             }
         }
-        Some(item)
     }
 }
 

@@ -5,10 +5,12 @@ use rustc_hash::FxBuildHasher;
 
 use super::document::{Entry, Key, Located, Reader, entries};
 use super::expression::check_name;
+use super::imports::{self, Imports};
 use super::item::{CODE_CONTENTS, GROUPS, Item};
 use super::section::SectionTable;
+use super::wishes::WishTable;
 use crate::error::{Error, ErrorKind, Place};
-use crate::program::{Position, SectionKind};
+use crate::program::SectionKind;
 
 /// What an item of code is called that is said by a bare `hex` or `file`.
 pub(super) const BARE_CODE: &str = "code";
@@ -23,80 +25,47 @@ pub(super) type Constants = IndexMap<String, Located<i128>, FxBuildHasher>;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Layer {
     pub(super) entry: Option<Located<String>>,
-    pub(super) position: Option<Located<Position>>,
+    pub(super) wishes: WishTable,
+    pub(super) imports: Imports,
     pub(super) constants: Constants,
     pub(super) items: Items,
     pub(super) sections: IndexMap<String, SectionTable, FxBuildHasher>,
 }
 
-impl AsMut<Self> for Layer {
-    fn as_mut(&mut self) -> &mut Self {
-        self
-    }
-}
-
 impl Layer {
-    /// The keys of a layer, for a table that has one.
-    pub(super) const fn keys<T: AsMut<Self>>() -> &'static [Key<T>] {
-        &[
-            Key {
-                name: "entry",
-                read: |reader, into, entry| into.as_mut().read_entry(reader, entry),
-            },
-            Key {
-                name: "position",
-                read: |reader, into, entry| into.as_mut().read_position(reader, entry),
-            },
-            Key {
-                name: "constants",
-                read: |reader, into, entry| into.as_mut().read_constants(reader, entry),
-            },
-            Key {
-                name: "hex",
-                read: |reader, into, entry| into.as_mut().read_bare_code(reader, entry),
-            },
-            Key {
-                name: "file",
-                read: |reader, into, entry| into.as_mut().read_bare_code(reader, entry),
-            },
-            Key {
-                name: "code",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "rodata",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "data",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "bss",
-                read: |reader, into, entry| into.as_mut().read_items(reader, entry),
-            },
-            Key {
-                name: "section",
-                read: |reader, into, entry| into.as_mut().read_sections(reader, entry),
-            },
-        ]
-    }
+    /// The keys of a layer.
+    pub(super) const KEYS: &[Key<Self>] = &[
+        Key { name: "entry", read: Self::read_entry },
+        Key {
+            name: "position",
+            read: |layer, reader, entry| layer.wishes.read_position(reader, entry),
+        },
+        Key { name: "base", read: |layer, reader, entry| layer.wishes.read_base(reader, entry) },
+        Key {
+            name: "subsystem",
+            read: |layer, reader, entry| layer.wishes.read_subsystem(reader, entry),
+        },
+        Key { name: "macos", read: |layer, reader, entry| layer.wishes.read_macos(reader, entry) },
+        Key { name: "stack", read: |layer, reader, entry| layer.wishes.read_stack(reader, entry) },
+        Key { name: "heap", read: |layer, reader, entry| layer.wishes.read_heap(reader, entry) },
+        Key {
+            name: "imports",
+            read: |layer, reader, entry| layer.imports = imports::read(reader, entry),
+        },
+        Key { name: "constants", read: Self::read_constants },
+        Key { name: "hex", read: Self::read_bare_code },
+        Key { name: "file", read: Self::read_bare_code },
+        Key { name: "code", read: Self::read_items },
+        Key { name: "rodata", read: Self::read_items },
+        Key { name: "data", read: Self::read_items },
+        Key { name: "bss", read: Self::read_items },
+        Key { name: "unwind", read: Self::read_items },
+        Key { name: "unwind-records", read: Self::read_items },
+        Key { name: "section", read: Self::read_sections },
+    ];
 
     fn read_entry(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         self.entry = reader.located_string(entry);
-    }
-
-    fn read_position(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
-        const POSITIONS: &[(&str, Position)] =
-            &[("independent", Position::Independent), ("fixed", Position::Fixed)];
-        let Some(Located { value: name, span }) = reader.located_string(entry) else { return };
-        if let Some(&(_, value)) = POSITIONS.iter().find(|(known, _)| *known == name) {
-            self.position = Some(Located { value, span });
-            return;
-        }
-        let message = format!("`position` is \"independent\" or \"fixed\", not \"{name}\"");
-        let error = Error::new(ErrorKind::InvalidValue, message).at(Place::Text(span), "");
-        reader.errors.push(error.nearest(&name, POSITIONS.iter().map(|(known, _)| *known)));
     }
 
     fn read_constants(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
@@ -128,7 +97,7 @@ impl Layer {
         let item = self.items.entry(key).or_insert_with(|| Item::new(entry.key_span.clone()));
         item.is_bare = true;
         for row in CODE_CONTENTS.iter().filter(|row| row.name == entry.key) {
-            (row.read)(reader, item, entry);
+            (row.read)(item, reader, entry);
         }
     }
 
@@ -136,19 +105,10 @@ impl Layer {
         let group = GROUPS.iter().find(|group| group.name == entry.key);
         let (Some(group), Some(table)) = (group, reader.table(entry)) else { return };
         for named in entries(table) {
-            let Some(item) = group.read_item(reader, &named) else { continue };
+            // `code.code` may be there already: its `hex` can stand in the layer, its `align` cannot.
             let key = (group.kind, named.key.to_owned());
-            if let Some(bare) = self.items.get(&key) {
-                let message =
-                    format!("`{}` and `code.{BARE_CODE}` are the same item", bare.said_key());
-                let error = Error::new(ErrorKind::Conflict, message)
-                    .at(Place::Text(named.key_span.clone()), "")
-                    .at(Place::Text(bare.span.clone()), "said here without a table of its own")
-                    .help("give this one another name");
-                reader.errors.push(error);
-                continue;
-            }
-            self.items.insert(key, item);
+            let new = || Item::new(named.key_span.clone());
+            group.read_item(self.items.entry(key).or_insert_with(new), reader, &named);
         }
     }
 }

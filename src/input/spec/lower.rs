@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use super::Spec;
 use super::block::{Block, Field, Fixup, Label, Number};
 use super::document::Span;
+use super::imports;
 use super::item::GROUPS;
 use super::names::{BUILT_IN, Names, Reference, check_interval};
 use super::pieces::{Bodies, Body, Piece};
@@ -48,11 +49,12 @@ pub(super) fn lower<'s>(
         arch,
         errors: &mut errors,
     };
-    if let Some(position) = merged.position {
-        lowering.program.wishes.position = position.value;
-        lowering.map.add_wish("position", &position.span);
+    if let Some(name) = &spec.name {
+        lowering.program.name = name.into();
     }
+    lowering.program.wishes = merged.wishes.wishes(target, &mut lowering.map);
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
+    imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
     lowering.program.entry = Some(lowering.program.reference(entry));
     for pending in &pending {
         lowering.relocate(pending);
@@ -125,7 +127,8 @@ fn collect_names(merged: &Merged<'_>, units: &[Unit<'_>], errors: &mut Collector
             names.add_place(piece.name, piece.body.len(), piece.view.span, errors);
         }
         let Some(block) = piece.body.block() else { continue };
-        for (label, size) in block.sized_labels().filter(|(label, _)| !label.is_local()) {
+        for (label, size) in block.sized_labels().into_iter().filter(|(label, _)| !label.is_local())
+        {
             names.add_place(&label.name, size, &label.span, errors);
         }
     }
@@ -206,7 +209,9 @@ impl<'s> Lowering<'s, '_> {
         let mut rest = Vec::new();
         for (base, piece) in members {
             let symbol = piece.is_symbol().then_some((piece.name, piece.body.len()));
-            let labels: Vec<_> = piece.body.block().map(Block::owned_labels).unwrap_or_default();
+            let labels = piece.body.block().map(Block::sized_labels).unwrap_or_default();
+            let labels: Vec<_> =
+                labels.into_iter().map(|(label, size)| (label.clone(), size)).collect();
             let (contents, fixups) = self.contents(piece.body);
             parts.push((base, contents));
             rest.push((base, symbol, piece.view.span, piece.group.symbol_type, labels, fixups));

@@ -36,6 +36,7 @@ mod data;
 mod document;
 mod expression;
 mod hex;
+mod imports;
 mod item;
 mod layer;
 mod lower;
@@ -50,8 +51,11 @@ mod test_table;
 #[cfg(test)]
 mod tests;
 mod text_map;
+mod wishes;
 
 use std::path::Path;
+
+use toml::de::DeTable;
 
 use document::{Entry, Key, Located, Reader, Span, entries};
 use layer::Layer;
@@ -94,9 +98,7 @@ pub fn read_bytes(bytes: &[u8], folder: &Path) -> Result<Spec> {
 pub fn read(text: &str, folder: &Path) -> Result<Spec> {
     let mut reader = Reader::new(text, folder);
     let table = syntax::parse(text, &mut reader.errors)?;
-    let mut document = Document::default();
-    reader.walk(&table, "a spec", &[DOCUMENT_KEYS, Layer::keys()], &mut document);
-    let spec = document.finish(&mut reader, table.is_empty());
+    let spec = Document::read(&mut reader, &table).finish(&mut reader, table.is_empty());
     if !reader.errors.is_empty() {
         let targets = spec.targets.iter().map(|target| target.value);
         let found = targets.filter_map(|target| lower::check_parts(&spec, target));
@@ -154,25 +156,19 @@ struct Document {
     tests: Vec<Test>,
 }
 
-impl AsMut<Layer> for Document {
-    fn as_mut(&mut self) -> &mut Layer {
-        &mut self.common
-    }
-}
-
 const DOCUMENT_KEYS: &[Key<Document>] = &[
-    Key { name: "version", read: |reader, _, entry| check_version(reader, entry) },
+    Key { name: "version", read: |_, reader, entry| check_version(reader, entry) },
     Key { name: "name", read: read_name },
     Key {
         name: "targets",
-        read: |reader, document, entry| {
+        read: |document, reader, entry| {
             let targets = targets::read_targets(reader, entry);
             document.targets = Some((targets, entry.span.clone()));
         },
     },
     Key {
         name: "target",
-        read: |reader, document, entry| {
+        read: |document, reader, entry| {
             let Some(table) = reader.table(entry) else { return };
             for entry in entries(table) {
                 let table = targets::read_table(reader, &entry, &document.tables);
@@ -182,7 +178,7 @@ const DOCUMENT_KEYS: &[Key<Document>] = &[
     },
     Key {
         name: "test",
-        read: |reader, document, entry| document.tests = test_table::read_tests(reader, entry),
+        read: |document, reader, entry| document.tests = test_table::read_tests(reader, entry),
     },
 ];
 
@@ -199,7 +195,7 @@ fn check_version(reader: &mut Reader<'_>, entry: &Entry<'_>) {
     }
 }
 
-fn read_name(reader: &mut Reader<'_>, document: &mut Document, entry: &Entry<'_>) {
+fn read_name(document: &mut Document, reader: &mut Reader<'_>, entry: &Entry<'_>) {
     let Some(name) = reader.string(entry) else { return };
     let is_file_name = !name.is_empty()
         && !name.starts_with(['.', '-'])
@@ -213,6 +209,21 @@ fn read_name(reader: &mut Reader<'_>, document: &mut Document, entry: &Entry<'_>
 }
 
 impl Document {
+    /// Reads the document: its own keys, and those of the layer that all targets share.
+    fn read(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Self {
+        let mut document = Self::default();
+        for entry in entries(table) {
+            let is_known = reader.read_key(&entry, DOCUMENT_KEYS, &mut document)
+                || reader.read_key(&entry, Layer::KEYS, &mut document.common);
+            if !is_known {
+                let names = DOCUMENT_KEYS.iter().map(|key| key.name);
+                let names = names.chain(Layer::KEYS.iter().map(|key| key.name));
+                reader.unknown_key(&entry, "a spec", names.collect());
+            }
+        }
+        document
+    }
+
     fn finish(self, reader: &mut Reader<'_>, is_empty: bool) -> Spec {
         let Self { name, targets, common, tables, tests } = self;
         let said_at = targets.as_ref().map(|(_, span)| span.clone());

@@ -55,7 +55,7 @@ impl SectionTable {
 pub(super) const KEYS: &[Key<SectionTable>] = &[
     Key {
         name: "kind",
-        read: |reader, section, entry| {
+        read: |section, reader, entry| {
             let Some(Located { value: name, span }) = reader.located_string(entry) else { return };
             let kinds = || GROUPS.iter().map(|group| group.name);
             if let Some(group) = GROUPS.iter().find(|group| group.name == name) {
@@ -69,11 +69,11 @@ pub(super) const KEYS: &[Key<SectionTable>] = &[
     },
     Key {
         name: "align",
-        read: |reader, section, entry| section.align = quantity::align(reader, entry),
+        read: |section, reader, entry| section.align = quantity::align(reader, entry),
     },
     Key {
         name: "contents",
-        read: |reader, section, entry| {
+        read: |section, reader, entry| {
             let Some(elements) = reader.array(entry, "an array of items' names") else { return };
             let value = elements.iter().filter_map(|element| reader.located_string(element));
             section.contents = Some(Located { value: value.collect(), span: entry.span.clone() });

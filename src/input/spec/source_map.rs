@@ -12,6 +12,7 @@ pub struct SourceMap {
     symbols: Vec<Option<Span>>,
     /// The keys of what the spec asks of the system, and where they are answered.
     wishes: Vec<(&'static str, Span)>,
+    libraries: Vec<Span>,
 }
 
 /// Where a section comes from.
@@ -45,6 +46,7 @@ impl SourceMap {
                 let said = self.wishes.iter().find(|(known, _)| known == key);
                 said.map(|(_, span)| span.clone())
             }
+            Place::Library(library) => self.libraries.get(library.index()).cloned(),
             _ => None,
         };
         span.map_or(place, Place::Text)
@@ -59,6 +61,11 @@ impl SourceMap {
     /// What the spec says of the wish `key` stands at `span`.
     pub(super) fn add_wish(&mut self, key: &'static str, span: &Span) {
         self.wishes.push((key, span.clone()));
+    }
+
+    /// The next library that is added to the program stands at `span`.
+    pub(super) fn add_library(&mut self, span: &Span) {
+        self.libraries.push(span.clone());
     }
 
     /// The next section that is added to the program stands at `span`.

@@ -4,11 +4,13 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use super::document::{Entry, Located, Reader, Span, list};
+use super::imports::{self, Imports};
 use super::item::View;
 use super::layer::Layer;
 use super::section::SectionTable;
+use super::wishes::WishTable;
 use crate::error::{Error, ErrorKind, Place};
-use crate::program::{Position, SectionKind};
+use crate::program::SectionKind;
 use crate::target::{Architecture, OperatingSystem, TARGETS, Target};
 
 /// What the X of `[target.X]` stands for; the greater one is the more special and wins.
@@ -115,7 +117,7 @@ pub(super) fn read_table(
     let selector = Selector::read(reader, entry.key, &entry.key_span);
     let table = reader.table(entry)?;
     let mut layer = Layer::default();
-    reader.walk(table, &format!("`target.{}`", entry.key), &[Layer::keys()], &mut layer);
+    reader.walk(table, &format!("`target.{}`", entry.key), &[Layer::KEYS], &mut layer);
     let selector = selector?;
     if let Some(first) = before.iter().find(|table| table.selector == selector) {
         let error = Error::new(ErrorKind::Conflict, format!("`{}` has two tables", entry.key))
@@ -130,7 +132,10 @@ pub(super) fn read_table(
 #[derive(Default)]
 pub(super) struct Merged<'s> {
     pub(super) entry: Option<&'s Located<String>>,
-    pub(super) position: Option<&'s Located<Position>>,
+    /// What is asked of the system.
+    pub(super) wishes: WishTable,
+    /// What is taken from libraries.
+    pub(super) imports: Imports,
     /// Numbers by name.
     pub(super) constants: IndexMap<&'s str, &'s Located<i128>, FxBuildHasher>,
     /// Items by kind and name; one that several layers mention has the place of the first.
@@ -154,7 +159,8 @@ impl<'s> Merged<'s> {
 
     fn add(&mut self, layer: &'s Layer) {
         self.entry = layer.entry.as_ref().or(self.entry);
-        self.position = layer.position.as_ref().or(self.position);
+        self.wishes.override_by(&layer.wishes);
+        imports::override_by(&mut self.imports, &layer.imports);
         self.constants.extend(layer.constants.iter().map(|(name, number)| (name.as_str(), number)));
         for (name, special) in &layer.sections {
             let table = match self.sections.get(name.as_str()) {

@@ -163,7 +163,7 @@ const SIGNALS: &[&str] = &[
 pub(super) const KEYS: &[Key<Test>] = &[
     Key {
         name: "targets",
-        read: |reader, test, entry| {
+        read: |test, reader, entry| {
             let elements = reader.array(entry, "an array of targets").unwrap_or_default();
             let mut selectors = Vec::new();
             for element in elements {
@@ -174,25 +174,25 @@ pub(super) const KEYS: &[Key<Test>] = &[
             test.targets = Some(selectors);
         },
     },
-    Key { name: "args", read: |reader, test, entry| test.args = process_strings(reader, entry) },
+    Key { name: "args", read: |test, reader, entry| test.args = process_strings(reader, entry) },
     Key { name: "env", read: read_env },
     Key {
         name: "stdin",
-        read: |reader, test, entry| {
+        read: |test, reader, entry| {
             test.stdin = reader.string(entry).unwrap_or_default().into_owned();
         },
     },
     Key {
         name: "stdout",
-        read: |reader, test, entry| test.stdout = reader.string(entry).map(Cow::into_owned),
+        read: |test, reader, entry| test.stdout = reader.string(entry).map(Cow::into_owned),
     },
     Key {
         name: "stderr",
-        read: |reader, test, entry| test.stderr = reader.string(entry).map(Cow::into_owned),
+        read: |test, reader, entry| test.stderr = reader.string(entry).map(Cow::into_owned),
     },
     Key {
         name: "contains",
-        read: |reader, test, entry| {
+        read: |test, reader, entry| {
             for element in entry.one_or_many() {
                 let Some(text) = reader.string(&element) else { continue };
                 if text.is_empty() {
@@ -206,7 +206,7 @@ pub(super) const KEYS: &[Key<Test>] = &[
     },
     Key {
         name: "exit",
-        read: |reader, test, entry| {
+        read: |test, reader, entry| {
             let status = reader.integer(entry, (0, u32::MAX.into()));
             let status = status.and_then(|status| u32::try_from(status).ok());
             test.exit = status.map(|value| Located { value, span: entry.span.clone() });
@@ -214,7 +214,7 @@ pub(super) const KEYS: &[Key<Test>] = &[
     },
     Key {
         name: "signal",
-        read: |reader, test, entry| {
+        read: |test, reader, entry| {
             let Some(name) = reader.string(entry) else { return };
             if !SIGNALS.contains(&name.as_ref()) {
                 let error =
@@ -227,11 +227,11 @@ pub(super) const KEYS: &[Key<Test>] = &[
     },
     Key {
         name: "timeout",
-        read: |reader, test, entry| test.timeout = quantity::duration(reader, entry),
+        read: |test, reader, entry| test.timeout = quantity::duration(reader, entry),
     },
 ];
 
-fn read_env(reader: &mut Reader<'_>, test: &mut Test, entry: &Entry<'_>) {
+fn read_env(test: &mut Test, reader: &mut Reader<'_>, entry: &Entry<'_>) {
     let Some(table) = reader.table(entry) else { return };
     for variable in entries(table) {
         if variable.key.is_empty() || variable.key.contains(['=', '\0']) {

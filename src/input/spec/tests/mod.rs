@@ -11,6 +11,7 @@ mod programs;
 mod reference;
 mod wrong_data;
 mod wrong_hex;
+mod wrong_imports;
 mod wrong_links;
 mod wrong_specs;
 
@@ -36,20 +37,33 @@ fn check_errors(text: &str, expected: Expect) {
 #[track_caller]
 fn check_link_errors(text: &str, expected: Expect) {
     let text = without_indentation(text);
-    let spec = spec(&text);
-    let runs = spec.targets().into_iter().filter_map(|target| {
-        let (program, map) = spec.program(target).unwrap_or_else(|errors| panic!("{errors}"));
-        let errors = crate::check(&program, &Options::default()).err()?;
-        Some(map.locate_all(errors))
-    });
     let mut out = String::new();
-    for error in Errors::merged(runs).iter().flatten() {
+    for error in link_errors(&text).iter().flatten() {
         let place = error.notes.first().map(|note| &note.place);
         let Some(Place::Text(range)) = place else { panic!("not in the text: {error:?}") };
         let (line, column) = position(&text, range.start);
         writeln!(out, "{line}:{column}: {}: {}", error.kind.name(), &text[range.clone()]).unwrap();
     }
     expected.assert_eq(&out);
+}
+
+/// Checks what the link says of the programs of `text`, in the form of [`check_errors`].
+#[track_caller]
+fn check_link_words(text: &str, expected: Expect) {
+    let text = without_indentation(text);
+    let errors = link_errors(&text);
+    expected
+        .assert_eq(&errors.iter().flatten().map(|error| render(&text, error)).collect::<String>());
+}
+
+#[track_caller]
+fn link_errors(text: &str) -> Option<Errors> {
+    let spec = spec(text);
+    Errors::merged(spec.targets().into_iter().filter_map(|target| {
+        let (program, map) = spec.program(target).unwrap_or_else(|errors| panic!("{errors}"));
+        let errors = crate::check(&program, &Options::default()).err()?;
+        Some(map.locate_all(errors))
+    }))
 }
 
 /// What `text` says when the first line, which is empty, and the indentation of the second are left out.

@@ -481,3 +481,35 @@ fn a_byte_order_mark_is_no_part_of_the_text() {
     let text = "\u{feff}[target.x86_64-linux]\nhex = 'start: f4'\n";
     assert_eq!(spec(text).targets(), [Target::X86_64_LINUX]);
 }
+
+#[test]
+fn bare_code_is_the_item_called_code() {
+    let text = r#"
+        hex = "start: f4"
+        code.code.align = 64
+        [target.x86_64-linux]
+        [target.aarch64-linux]
+        hex = "start: d65f03c0"
+        code.code.align = 16
+    "#;
+    check_program(
+        text,
+        "x86_64-linux",
+        expect![[r#"
+        Code code align 64
+            f4
+          start at 0x0, 1 bytes, Function
+        entry start, Independent
+    "#]],
+    );
+    check_program(
+        text,
+        "aarch64-linux",
+        expect![[r#"
+        Code code align 16
+            c0 03 5f d6
+          start at 0x0, 4 bytes, Function
+        entry start, Independent
+    "#]],
+    );
+}

@@ -4,19 +4,22 @@ use std::fs;
 use std::path::Path;
 
 use crate::input::spec::document::Key;
-use crate::input::spec::{DOCUMENT_KEYS, data, item, layer, names, read, section, test_table};
+use crate::input::spec::{
+    DOCUMENT_KEYS, data, imports, item, layer, names, read, section, test_table, wishes,
+};
+use crate::program::RelocationKind;
 use crate::{Architecture, Errors, Options, arch};
 
 const REFERENCE: &str = include_str!("../../../../docs/SPEC.md");
 
-/// The text of every block that starts with "```" and `info`, with its line.
+/// The text of every block of code that is marked `info`, with its line.
 fn blocks(info: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
     let mut lines = REFERENCE.lines().enumerate();
     while let Some((number, line)) = lines.next() {
         if line.strip_prefix("```") == Some(info) {
             let text = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
-            blocks.push((number + 1, text.map(|line| format!("{line}\n")).collect()));
+            blocks.push((number + 1, text.flat_map(|line| [line, "\n"]).collect()));
         }
     }
     blocks
@@ -62,12 +65,14 @@ fn every_key_fixup_and_built_in_name_is_in_the_reference() {
     }
     let groups = item::GROUPS.iter().flat_map(item::Group::contents_keys);
     let kinds = Architecture::ALL.iter().flat_map(|&architecture| arch::of(architecture).kinds());
-    let kinds = kinds.map(|kind| kind.name()).filter(|name| !name.starts_with("sub"));
+    let kinds = kinds.map(RelocationKind::name).filter(|name| !name.starts_with("sub"));
     let mut all: Vec<_> = names_of(DOCUMENT_KEYS)
-        .chain(names_of(layer::Layer::keys::<layer::Layer>()))
+        .chain(names_of(layer::Layer::KEYS))
         .chain(names_of(data::FIELD_CONTENTS))
         .chain(names_of(item::ROOM))
         .chain(names_of(section::KEYS))
+        .chain(names_of(imports::KEYS))
+        .chain(names_of(wishes::MEMORY_KEYS))
         .chain(names_of(test_table::KEYS))
         .chain(names::BUILT_IN.iter().map(|(name, _)| *name))
         .chain(groups)

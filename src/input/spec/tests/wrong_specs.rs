@@ -79,7 +79,7 @@ fn an_unknown_key_that_is_like_none() {
         "#,
         expect![[r#"
             1:1-1:7: unknown-key: a spec has no key `colour`
-              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
+              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `base`, `subsystem`, `macos`, `stack`, `heap`, `imports`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss`, `unwind`, `unwind-records` and `section`
         "#]],
     );
 }
@@ -96,9 +96,7 @@ fn a_key_of_a_later_version() {
         "#,
         expect![[r#"
             1:1-1:4: unknown-key: a spec has no key `asm`
-              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
-            2:2-2:7: unknown-key: a spec has no key `stack`
-              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
+              help: its keys are `version`, `name`, `targets`, `target`, `test`, `entry`, `position`, `base`, `subsystem`, `macos`, `stack`, `heap`, `imports`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss`, `unwind`, `unwind-records` and `section`
         "#]],
     );
 }
@@ -122,7 +120,7 @@ fn unknown_keys_below() {
             2:1-2:5: unknown-key: `rodata.a` has no key `txet`
               help: did you mean `text`?
             5:1-5:8: unknown-key: `target.x86_64-linux` has no key `version`
-              help: its keys are `entry`, `position`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss` and `section`
+              help: its keys are `entry`, `position`, `base`, `subsystem`, `macos`, `stack`, `heap`, `imports`, `constants`, `hex`, `file`, `code`, `rodata`, `data`, `bss`, `unwind`, `unwind-records` and `section`
             8:1-8:5: unknown-key: `bss.b` has no key `text`
               help: its keys are `size` and `align`
             10:1-10:6: unknown-key: `test` has no key `exits`
@@ -202,7 +200,7 @@ fn a_wrong_position() {
         hex = 'start: f4'
         "#,
         expect![[r#"
-            1:12-1:17: invalid-value: `position` is "independent" or "fixed", not "fix"
+            1:12-1:17: invalid-value: `position` is `independent` or `fixed`, not `fix`
         "#]],
     );
 }
@@ -545,9 +543,8 @@ fn bare_code_and_its_table() {
         hex = 'f4'
         "#,
         expect![[r#"
-            3:27-3:31: conflict: `hex` and `code.code` are the same item
-              2:1-2:4: said here without a table of its own
-              help: give this one another name
+            4:1-4:4: conflict: what `code.code` holds is said twice
+              2:1-2:4: already said here
         "#]],
     );
 }
@@ -605,11 +602,14 @@ fn a_file_has_its_own_size() {
 
 #[test]
 fn places_behind_a_byte_order_mark_are_right() {
-    check_errors("\u{feff}nam = 'x'\ntargets = ['x86_64-linux']\nhex = 'start: 4'", expect![[r#"
+    check_errors(
+        "\u{feff}nam = 'x'\ntargets = ['x86_64-linux']\nhex = 'start: 4'",
+        expect![[r#"
         1:2-1:5: unknown-key: a spec has no key `nam`
           help: did you mean `name`?
         3:15-3:16: syntax: `4` has 1 digit: a byte has two
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -618,7 +618,8 @@ fn nesting_without_end() {
     let said = super::all_errors(&text, std::path::Path::new("."));
     expect![[r#"
         1:88-1:89: syntax: cannot recurse further; max recursion depth met
-    "#]].assert_eq(&said);
+    "#]]
+    .assert_eq(&said);
 }
 
 #[test]
@@ -697,7 +698,7 @@ fn wrong_sections() {
         at = 4096
         "#,
         expect![[r#"
-            16:8-16:14: invalid-value: `kind` is `code`, `rodata`, `data` or `bss`, not `text`
+            16:8-16:14: invalid-value: `kind` is `code`, `rodata`, `data`, `bss`, `unwind` or `unwind-records`, not `text`
             17:24-17:25: invalid-value: `contents` must be a string, not an integer
             18:1-18:3: unknown-key: `section.unknown` has no key `at`
               help: its keys are `kind`, `align` and `contents`

@@ -1,0 +1,152 @@
+//! `imports`: what a program takes from libraries, by library.
+
+use indexmap::IndexMap;
+use rustc_hash::FxBuildHasher;
+use toml::de::DeValue;
+
+use super::document::{Entry, Key, Located, Reader, Span, entries};
+use super::expression::check_name;
+use super::source_map::SourceMap;
+use crate::error::{Error, ErrorKind, Place};
+use crate::program::{Binding, Import, ImportName, Program};
+
+/// The imports of one table, or of all tables of a target together.
+pub(super) type Imports = IndexMap<String, Library, FxBuildHasher>;
+
+/// What is taken from a library.
+#[derive(Clone, Debug)]
+pub(super) struct Library {
+    /// Where its name stands.
+    span: Span,
+    imports: Vec<Wanted>,
+}
+
+/// Something that is wanted of a library.
+#[derive(Clone, Debug)]
+struct Wanted {
+    /// Where it stands.
+    span: Span,
+    /// What the program calls it.
+    local: String,
+    name: ImportName<'static>,
+    weak: bool,
+}
+
+/// What a table in the place of a name says.
+#[derive(Default)]
+pub(super) struct ImportTable {
+    name: Option<Located<String>>,
+    ordinal: Option<u16>,
+    local: Option<Located<String>>,
+    weak: bool,
+}
+
+pub(super) const KEYS: &[Key<ImportTable>] = &[
+    Key { name: "name", read: |import, reader, entry| import.name = reader.located_string(entry) },
+    Key {
+        name: "ordinal",
+        read: |import, reader, entry| {
+            let ordinal = reader.integer(entry, (0, u16::MAX.into()));
+            import.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());
+        },
+    },
+    Key { name: "as", read: |import, reader, entry| import.local = reader.located_string(entry) },
+    Key {
+        name: "weak",
+        read: |import, reader, entry| match entry.value {
+            DeValue::Boolean(weak) => import.weak = *weak,
+            _ => reader.errors.push(entry.must_be("true or false")),
+        },
+    },
+];
+
+/// Reads `imports`, a table of libraries.
+pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Imports {
+    let Some(table) = reader.table(entry) else { return Imports::default() };
+    let mut libraries = Imports::default();
+    for library in entries(table) {
+        let Some(elements) = reader.array(&library, "an array of names") else { continue };
+        let imports = elements.iter().filter_map(|element| read_import(reader, element)).collect();
+        libraries
+            .insert(library.key.to_owned(), Library { span: library.key_span.clone(), imports });
+    }
+    libraries
+}
+
+fn read_import(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Wanted> {
+    let mut import = ImportTable::default();
+    match entry.value {
+        DeValue::String(_) => import.name = reader.located_string(entry),
+        DeValue::Table(table) => {
+            let before = reader.errors.len();
+            reader.walk(table, "an import", &[KEYS], &mut import);
+            if reader.errors.len() > before {
+                return None;
+            }
+        }
+        _ => {
+            return reader
+                .refuse(entry.must_be("a name, or a table like { name = \"…\", as = \"…\" }"));
+        }
+    }
+    let ImportTable { name, ordinal, local, weak } = import;
+    let refuse = |message: &str, help: &str| {
+        let error = Error::new(ErrorKind::InvalidValue, message);
+        error.at(Place::Text(entry.span.clone()), "").help(help)
+    };
+    let (name, local) = match (name, ordinal, local) {
+        (Some(_), Some(_), _) => {
+            let message = "an import has a `name` or an `ordinal`, not both";
+            return reader.refuse(refuse(message, "say how the library knows it"));
+        }
+        (None, None, _) => {
+            let message = "an import needs a `name` or an `ordinal`";
+            return reader.refuse(refuse(message, "say how the library knows it"));
+        }
+        (None, Some(_), None) => {
+            let message = "an import by `ordinal` needs a name for the program: `as`";
+            return reader.refuse(refuse(message, "{ ordinal = 1, as = \"name\" }"));
+        }
+        (None, Some(ordinal), Some(local)) => (ImportName::Ordinal(ordinal), local),
+        (Some(name), None, local) => {
+            let local = local.unwrap_or_else(|| name.clone());
+            (ImportName::Name(name.value.into()), local)
+        }
+    };
+    if let Err(problem) = check_name(&local.value) {
+        let place = Place::Text(local.span);
+        let error = Error::new(ErrorKind::InvalidValue, problem).at(place, "");
+        return reader.refuse(error.help("`as` gives it another name in the program"));
+    }
+    Some(Wanted { span: entry.span.clone(), local: local.value, name, weak })
+}
+
+/// Takes over what a more special table says: libraries meet, and in a library what has one local name.
+pub(super) fn override_by(common: &mut Imports, special: &Imports) {
+    for (name, library) in special {
+        let Some(merged) = common.get_mut(name) else {
+            common.insert(name.clone(), library.clone());
+            continue;
+        };
+        for wanted in &library.imports {
+            merged.imports.retain(|known| known.local != wanted.local);
+            merged.imports.push(wanted.clone());
+        }
+    }
+}
+
+/// Adds all imports to `program`; `map` learns where each stands.
+pub(super) fn add(imports: &Imports, program: &mut Program<'_>, map: &mut SourceMap) {
+    for (name, library) in imports {
+        let id = program.library(name.clone());
+        map.add_library(&library.span);
+        for wanted in &library.imports {
+            let import = Import { library: id, name: wanted.name.clone() };
+            let symbol = program.import(wanted.local.clone(), import);
+            if wanted.weak {
+                program.symbol_mut(symbol).binding = Binding::Weak;
+            }
+            map.add_symbol(symbol, &wanted.span);
+        }
+    }
+}

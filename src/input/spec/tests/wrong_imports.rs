@@ -1,0 +1,196 @@
+//! What is said of wrong imports and wishes.
+
+use expect_test::expect;
+
+use super::{check_errors, check_link_words};
+
+#[test]
+fn imports_are_names_or_tables() {
+    check_errors(
+        r#"
+        [target.x86_64-windows]
+        hex = "start: e8 <call32 a>"
+        imports."kernel32.dll" = [
+            1,
+            {},
+            { name = "a", ordinal = 1 },
+            { ordinal = 7 },
+            { ordinal = 65536, as = "b" },
+            { name = "?bad name", as = "two words" },
+            { nam = "c" },
+            { name = "d", weak = 1 },
+        ]
+        imports."user32.dll" = "e"
+        "#,
+        expect![[r#"
+            4:5-4:6: invalid-value: `kernel32.dll` must be a name, or a table like { name = "…", as = "…" }, not an integer
+            5:5-5:7: invalid-value: an import needs a `name` or an `ordinal`
+              help: say how the library knows it
+            6:5-6:32: invalid-value: an import has a `name` or an `ordinal`, not both
+              help: say how the library knows it
+            7:5-7:20: invalid-value: an import by `ordinal` needs a name for the program: `as`
+              help: { ordinal = 1, as = "name" }
+            8:17-8:22: out-of-range: `ordinal` cannot be 65536: it is from 0 to 65535
+            9:32-9:43: invalid-value: `two words` has ' ': names have letters, digits and _ . $ @ ?
+              help: `as` gives it another name in the program
+            10:7-10:10: unknown-key: an import has no key `nam`
+              help: did you mean `name`?
+            11:26-11:27: invalid-value: `weak` must be true or false, not an integer
+            13:24-13:27: invalid-value: `user32.dll` must be an array of names, not a string
+        "#]],
+    );
+}
+
+#[test]
+fn imports_meet_other_names() {
+    check_link_words(
+        r#"
+        [target.x86_64-windows]
+        hex = '''
+        start:
+            e8 <call32 ExitProces>
+            48 8d 05 <rel32 data>
+            48 8d 05 <rel32 beep>
+        '''
+        imports."kernel32.dll" = ["ExitProcess", "data", { name = "Beep", as = "beep" }]
+        imports."user32.dll" = [{ name = "MessageBeep", as = "beep" }]
+        rodata.data = "x"
+        "#,
+        expect![[r#"
+            8:42-8:48: duplicate-symbol: `data` is defined twice
+              10:8-10:12: first defined here
+            9:25-9:62: duplicate-symbol: `beep` is defined twice
+              8:50-8:80: first defined here
+            4:8-4:27: undefined-symbol: nothing defines `ExitProces`
+              help: did you mean `ExitProcess`?
+        "#]],
+    );
+}
+
+#[test]
+fn addresses_of_imports_are_known_to_slots_only() {
+    check_link_words(
+        r#"
+        [rodata.table]
+        pointers = ["beep"]
+        [target.x86_64-windows]
+        hex = "start: 48 8d 05 <rel32 beep>"
+        imports."kernel32.dll" = [{ name = "Beep", as = "beep" }]
+        "#,
+        expect![[r#"
+            2:13-2:19: unsupported-relocation: `abs64` cannot reach `beep`: it is imported, and its address is only known when the program is loaded
+              help: call it (`call32`, `call26`), or read its address from its slot (`got32`, `gotpage21`)
+            4:24-4:36: unsupported-relocation: `rel32` cannot reach `beep`: it is imported, and its address is only known when the program is loaded
+              help: call it (`call32`, `call26`), or read its address from its slot (`got32`, `gotpage21`)
+        "#]],
+    );
+}
+
+#[test]
+fn imports_need_a_system_that_has_libraries() {
+    check_link_words(
+        r#"
+        [target.x86_64-uefi]
+        hex = "start: e8 <call32 a>"
+        imports."kernel32.dll" = ["a"]
+        [target.x86_64-linux]
+        hex = "start: e8 <call32 a>"
+        imports."libc.so.6" = ["a"]
+        [target.x86_64-macos]
+        position = "fixed"
+        hex = "start: e8 <call32 a>"
+        imports."/usr/lib/libSystem.B.dylib" = ["a"]
+        [target.aarch64-macos]
+        hex = "start: 94000000 <call26 a>"
+        imports."" = [{ ordinal = 1, as = "a" }]
+        "#,
+        expect![[r#"
+            3:9-3:23: unsupported: imports (here from `kernel32.dll`) are not possible on x86_64-uefi: firmware has no libraries, its services are reached through the system table
+            6:9-6:20: unsupported: imports (here from `libc.so.6`) are not supported on x86_64-linux: programs there are static
+            10:9-10:37: conflict: a program at a fixed position imports nothing (here from `/usr/lib/libSystem.B.dylib`): dyld does not load it
+              8:12-8:19: fixed here
+            13:9-13:11: invalid-value: "" is no path of a library: it is empty or holds a NUL
+            13:9-13:11: invalid-value: macOS knows no imports by number (here 1)
+        "#]],
+    );
+}
+
+#[test]
+fn wishes_are_honoured_or_refused() {
+    check_link_words(
+        r#"
+        [target.x86_64-linux]
+        subsystem = "console"
+        stack.size = "8 MiB"
+        hex = "start: c3"
+        [target.x86_64-windows]
+        subsystem = "efi-application"
+        base = 0x12345
+        stack = { size = "1 MiB", commit = "2 MiB" }
+        hex = "start: c3"
+        [target.aarch64-windows]
+        position = "fixed"
+        base = 0x800000000000
+        hex = "start: d65f03c0"
+        [target.x86_64-uefi]
+        position = "fixed"
+        base = 0x400000
+        heap.size = 4096
+        hex = "start: c3"
+        [target.aarch64-macos]
+        macos = "10.4"
+        position = "fixed"
+        base = 0x10000
+        hex = "start: d65f03c0"
+        [target.x86_64-macos]
+        macos = "27"
+        base = 0x100001000
+        hex = "start: c3"
+        "#,
+        expect![[r#"
+            2:13-2:22: unsupported: `subsystem` means nothing on x86_64-linux: no file can say it
+            3:14-3:21: unsupported: `stack.size` means nothing on x86_64-linux: no file can say it
+            7:8-7:15: misaligned: the base 0x12345 is no multiple of 0x10000
+              help: Windows reserves memory in pieces of 64 KiB, and never the first
+            6:13-6:30: unsupported: x86_64-windows has no subsystem `efi-application`
+              help: it has `console`, `graphical`
+            8:36-8:43: conflict: `stack.commit` is 0x200000 bytes, more than the 0x100000 that `stack.size` reserves
+            11:12-11:19: unsupported: `position` cannot be fixed on aarch64-windows: Windows on arm64 loads no image that it cannot place
+            12:8-12:22: out-of-range: the base 0x800000000000 lies beyond the 47 bits of addresses of a process
+            15:12-15:19: unsupported: `position` cannot be fixed on x86_64-uefi: firmware loads an image where it has room
+            16:8-16:16: unsupported: `base` means nothing on x86_64-uefi: firmware loads an image where it has room
+            17:13-17:17: unsupported: `heap.size` means nothing on x86_64-uefi: firmware decides it
+            21:12-21:19: unsupported: `position` cannot be fixed on aarch64-macos: macOS kills an arm64 program that is static or that it cannot slide (`load_machfile` wants MH_PIE and dyld)
+            22:8-22:15: out-of-range: the base 0x10000 does not lie in 0x100000000..=0x400000000000: the first 4 GiB are page zero
+            20:9-20:15: unsupported: macOS 10.4 is not supported on aarch64-macos: 11 to 26 are
+            26:8-26:19: misaligned: the base 0x100001000 is no multiple of a page, 0x4000
+            25:9-25:13: unsupported: macOS 27 is not supported on x86_64-macos: 10.9 to 26 are
+        "#]],
+    );
+}
+
+#[test]
+fn wishes_are_words_and_numbers() {
+    check_errors(
+        r#"
+        subsystem = "consol"
+        macos = 13
+        base = "here"
+        stack = 4096
+        heap.sise = 1
+        [target.x86_64-macos]
+        macos = "13.x"
+        hex = "start: c3"
+        "#,
+        expect![[r#"
+            1:13-1:21: invalid-value: `subsystem` is `console`, `graphical`, `efi-application`, `efi-boot-service-driver` or `efi-runtime-driver`, not `consol`
+              help: did you mean `console`?
+            2:9-2:11: invalid-value: `macos` must be a string, not an integer
+            3:8-3:14: invalid-value: `base` must be an integer, not a string
+            4:9-4:13: invalid-value: `stack` must be a table, not an integer
+            5:6-5:10: unknown-key: `heap` has no key `sise`
+              help: did you mean `size`?
+            7:9-7:15: invalid-value: `macos` cannot be "13.x": a version is one to three numbers with dots between them, such as 13 or 10.15.7
+        "#]],
+    );
+}

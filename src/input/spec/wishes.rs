@@ -1,0 +1,147 @@
+//! What a spec asks of the system: `position`, `base`, `subsystem`, `macos`, `[stack]`, `[heap]`.
+
+use super::document::{Entry, Key, Located, Reader, list};
+use super::quantity;
+use super::source_map::SourceMap;
+use crate::error::{Error, ErrorKind, Place};
+use crate::program::{MemoryWish, Position, Subsystem, SystemVersion, Wishes};
+use crate::target::{OperatingSystem, Target};
+use crate::units::{Address, Size};
+
+/// What one table, or all tables of a target together, ask of the system.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WishTable {
+    position: Option<Located<Position>>,
+    base: Option<Located<u64>>,
+    subsystem: Option<Located<Subsystem>>,
+    macos: Option<Located<SystemVersion>>,
+    stack: MemoryTable,
+    heap: MemoryTable,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct MemoryTable {
+    size: Option<Located<u64>>,
+    commit: Option<Located<u64>>,
+}
+
+/// The keys of a `[stack]` or `[heap]`.
+pub(super) const MEMORY_KEYS: &[Key<MemoryTable>] = &[
+    Key { name: "size", read: |memory, reader, entry| memory.size = quantity::size(reader, entry) },
+    Key {
+        name: "commit",
+        read: |memory, reader, entry| memory.commit = quantity::size(reader, entry),
+    },
+];
+
+const POSITIONS: &[(&str, Position)] =
+    &[("independent", Position::Independent), ("fixed", Position::Fixed)];
+
+impl WishTable {
+    pub(super) fn read_position(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.position = one_of(reader, entry, POSITIONS);
+    }
+
+    pub(super) fn read_base(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        let address = reader.integer(entry, (0, u64::MAX.into()));
+        let address = address.and_then(|address| u64::try_from(address).ok());
+        self.base = address.map(|value| Located { value, span: entry.span.clone() });
+    }
+
+    pub(super) fn read_subsystem(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        let names: Vec<_> = Subsystem::ALL.iter().map(|known| (known.name(), *known)).collect();
+        self.subsystem = one_of(reader, entry, &names);
+    }
+
+    pub(super) fn read_macos(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        let Some(Located { value: text, span }) = reader.located_string(entry) else { return };
+        match text.parse() {
+            Ok(value) => self.macos = Some(Located { value, span }),
+            Err(invalid) => {
+                let message = format!("`macos` cannot be \"{text}\": {invalid}");
+                let error = Error::new(ErrorKind::InvalidValue, message);
+                reader.errors.push(error.at(Place::Text(span), ""));
+            }
+        }
+    }
+
+    pub(super) fn read_stack(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.stack.read(reader, entry);
+    }
+
+    pub(super) fn read_heap(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.heap.read(reader, entry);
+    }
+
+    /// Takes over what a more special table says, key by key.
+    pub(super) fn override_by(&mut self, special: &Self) {
+        replace(&mut self.position, special.position.as_ref());
+        replace(&mut self.base, special.base.as_ref());
+        replace(&mut self.subsystem, special.subsystem.as_ref());
+        replace(&mut self.macos, special.macos.as_ref());
+        for (memory, special) in
+            [(&mut self.stack, &special.stack), (&mut self.heap, &special.heap)]
+        {
+            replace(&mut memory.size, special.size.as_ref());
+            replace(&mut memory.commit, special.commit.as_ref());
+        }
+    }
+
+    /// The wishes of a program for `target`; `map` learns where each stands.
+    pub(super) fn wishes(&self, target: Target, map: &mut SourceMap) -> Wishes {
+        // A version of one system says nothing to the others.
+        let is_macos = target.operating_system == OperatingSystem::MacOs;
+        let macos = self.macos.as_ref().filter(|_| is_macos);
+        Wishes {
+            position: said(map, "position", self.position.as_ref()).unwrap_or_default(),
+            base: said(map, "base", self.base.as_ref()).map(Address),
+            subsystem: said(map, "subsystem", self.subsystem.as_ref()),
+            oldest_system: said(map, "oldest-system", macos),
+            stack: self.stack.wish(map, "stack.size", "stack.commit"),
+            heap: self.heap.wish(map, "heap.size", "heap.commit"),
+        }
+    }
+}
+
+impl MemoryTable {
+    fn read(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        if let Some(table) = reader.table(entry) {
+            reader.walk(table, &format!("`{}`", entry.key), &[MEMORY_KEYS], self);
+        }
+    }
+
+    fn wish(&self, map: &mut SourceMap, size: &'static str, commit: &'static str) -> MemoryWish {
+        MemoryWish {
+            size: said(map, size, self.size.as_ref()).map(Size),
+            commit: said(map, commit, self.commit.as_ref()).map(Size),
+        }
+    }
+}
+
+fn replace<T: Clone>(common: &mut Option<T>, special: Option<&T>) {
+    if let Some(special) = special {
+        *common = Some(special.clone());
+    }
+}
+
+fn said<T: Copy>(map: &mut SourceMap, key: &'static str, said: Option<&Located<T>>) -> Option<T> {
+    let said = said?;
+    map.add_wish(key, &said.span);
+    Some(said.value)
+}
+
+/// The entry as one of these words.
+fn one_of<T: Copy>(
+    reader: &mut Reader<'_>,
+    entry: &Entry<'_>,
+    words: &[(&str, T)],
+) -> Option<Located<T>> {
+    let Located { value: word, span } = reader.located_string(entry)?;
+    if let Some(&(_, value)) = words.iter().find(|(known, _)| *known == word) {
+        return Some(Located { value, span });
+    }
+    let names = || words.iter().map(|(known, _)| *known);
+    let message = format!("`{}` is {}, not `{word}`", entry.key, list(names()));
+    let error = Error::new(ErrorKind::InvalidValue, message).at(Place::Text(span), "");
+    reader.refuse(error.nearest(&word, names()))
+}
