@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use minild::Target;
 
 use super::spec_file::SpecFile;
-use super::{Failure, LinkArguments, TargetArguments};
+use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
 use crate::run::{Ending, NoRunner, Runner, attached};
 
 /// Build a spec into a temporary folder and run what it made
@@ -35,10 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let asked = TargetArguments { targets: arguments.target.into_iter().collect() };
     let (target, runner) = choose(&file.targets(&asked)?)?;
 
-    let folder = tempfile::Builder::new().prefix("minild-").tempdir();
-    let folder = folder.map_err(|error| {
-        Failure::Other(format!("cannot make a temporary folder to build in: {error}"))
-    })?;
+    let folder = temporary_folder()?;
     let name = file.name().unwrap_or_else(|| "program".to_owned());
     let executable = folder.path().join(format!("{name}{}", target.row().executable_suffix));
     let options = arguments.link.options();
