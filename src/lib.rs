@@ -200,3 +200,8 @@ fn link_as<F: Format>(
     F::seal(&linked, options, output).map_err(|error| cannot_write(&error))?;
     Ok(layout)
 }
+
+/// The examples of README.md, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

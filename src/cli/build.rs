@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::report::Report;
 use super::spec_file::SpecFile;
 use super::table::{Side, Table};
-use super::{Failure, Format, FormatArguments, LinkArguments, TargetArguments, print};
+use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
 
 /// Write an executable for every target of a spec
 ///
@@ -35,13 +35,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     link: LinkArguments,
     #[command(flatten)]
-    format: FormatArguments,
-}
-
-impl Arguments {
-    pub(super) fn format(&self) -> Format {
-        self.format.format
-    }
+    pub(super) print: PrintArguments,
 }
 
 #[derive(Serialize)]
@@ -85,7 +79,7 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let path = path.display().to_string();
         written.push(Written { target: target.name(), path, size: layout.file_size.0 });
     }
-    print(arguments.format(), &written)?;
+    print(arguments.print.format, &written)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -94,7 +88,7 @@ fn to_stdout(
     file: &SpecFile,
     targets: &[Target],
 ) -> Result<ExitCode, Failure> {
-    if arguments.format() == Format::Json {
+    if arguments.print.format == Format::Json {
         let message = "-o - writes the executable where --format json would print".to_owned();
         return Err(Failure::Usage(message));
     }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use super::report::Report;
 use super::spec_file::SpecFile;
-use super::{Failure, Format, FormatArguments, LinkArguments, TargetArguments, print};
+use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
 
 /// Say everything that is wrong with a spec, and write nothing
 #[derive(Debug, clap::Args)]
@@ -15,13 +15,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     targets: TargetArguments,
     #[command(flatten)]
-    format: FormatArguments,
-}
-
-impl Arguments {
-    pub(super) fn format(&self) -> Format {
-        self.format.format
-    }
+    pub(super) print: PrintArguments,
 }
 
 pub(super) fn check(arguments: &Arguments) -> Result<ExitCode, Failure> {
@@ -29,7 +23,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let targets = file.targets(&arguments.targets)?;
     let options = LinkArguments { strip: false }.options();
     file.link(&targets, |_, program| minild::check(program, &options))?;
-    match arguments.format() {
+    match arguments.print.format {
         Format::Json => print::json(&Report::default().json())?,
         Format::Text => {
             let names: Vec<_> = targets.iter().map(|target| target.name()).collect();

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::spec_file::SpecFile;
 use super::table::{Side, Table};
-use super::{Failure, Format, FormatArguments, LinkArguments, TargetArguments, print};
+use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
 
 /// Show where everything goes, and why
 #[derive(Debug, clap::Args)]
@@ -23,13 +23,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     link: LinkArguments,
     #[command(flatten)]
-    format: FormatArguments,
-}
-
-impl Arguments {
-    pub(super) fn format(&self) -> Format {
-        self.format.format
-    }
+    pub(super) print: PrintArguments,
 }
 
 /// A layout as it is shown. Addresses, offsets and sizes are bytes.
@@ -116,7 +110,7 @@ pub(super) fn layout(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let layout = minild::layout(program, &options)?;
         Ok(shown(program, &layout))
     })?;
-    match arguments.format() {
+    match arguments.print.format {
         Format::Json => print::json(&Document { layouts })?,
         Format::Text => {
             let texts: Vec<_> =

@@ -21,6 +21,8 @@ use clap::error::ErrorKind as UsageError;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use minild::{Options, Target, error::nearest_name, target::TARGETS};
 
+use tempfile::TempDir;
+
 use report::Report;
 
 /// Turns machine code and data into executables, on any host, without an SDK or another linker.
@@ -69,7 +71,7 @@ struct TargetArguments {
 
 /// What every command that prints takes.
 #[derive(Clone, Copy, Debug, clap::Args)]
-struct FormatArguments {
+struct PrintArguments {
     /// How to print, errors included
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -82,6 +84,14 @@ enum Format {
     Text,
     /// One JSON document on standard output
     Json,
+}
+
+/// A folder that goes when it is dropped.
+fn temporary_folder() -> Result<TempDir, Failure> {
+    let folder = tempfile::Builder::new().prefix("minild-").tempdir();
+    folder.map_err(|error| {
+        Failure::Other(format!("cannot make a temporary folder to build in: {error}"))
+    })
 }
 
 /// Reads the name of a target.
@@ -116,12 +126,12 @@ pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.color.write_global();
     let (format, result) = match &arguments.command {
-        Command::Build(arguments) => (arguments.format(), build::build(arguments)),
+        Command::Build(arguments) => (arguments.print.format, build::build(arguments)),
         Command::Run(arguments) => (Format::Text, run::run(arguments)),
-        Command::Test(arguments) => (arguments.format(), test::test(arguments)),
-        Command::Check(arguments) => (arguments.format(), check::check(arguments)),
-        Command::Layout(arguments) => (arguments.format(), layout::layout(arguments)),
-        Command::Targets(arguments) => (arguments.format(), targets::targets(arguments)),
+        Command::Test(arguments) => (arguments.print.format, test::test(arguments)),
+        Command::Check(arguments) => (arguments.print.format, check::check(arguments)),
+        Command::Layout(arguments) => (arguments.print.format, layout::layout(arguments)),
+        Command::Targets(arguments) => (arguments.print.format, targets::targets(arguments)),
     };
     result.unwrap_or_else(|failure| end(format, failure))
 }

@@ -9,7 +9,7 @@ use minild::Target;
 use minild::program::OutputKind;
 
 use super::spec_file::SpecFile;
-use super::{Failure, LinkArguments, TargetArguments};
+use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
 use crate::run::{Ending, NoRunner, Runner, attached};
 
 /// Build a spec into a temporary folder and run what it made
@@ -40,10 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err(Failure::Other(format!("cannot run {}: {message}", file.source.name)));
     }
 
-    let folder = tempfile::Builder::new().prefix("minild-").tempdir();
-    let folder = folder.map_err(|error| {
-        Failure::Other(format!("cannot make a temporary folder to build in: {error}"))
-    })?;
+    let folder = temporary_folder()?;
     let name = file.name().unwrap_or_else(|| "program".to_owned());
     let executable = folder.path().join(format!("{name}{}", target.row().executable_suffix));
     let options = arguments.link.options();

@@ -6,20 +6,14 @@ use minild::target::TARGETS;
 use serde::Serialize;
 
 use super::table::{Side, Table};
-use super::{Failure, Format, FormatArguments, print};
+use super::{Failure, Format, PrintArguments, print};
 use crate::run::Runner;
 
 /// List the targets, and what can run here
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    format: FormatArguments,
-}
-
-impl Arguments {
-    pub(super) fn format(&self) -> Format {
-        self.format.format
-    }
+    pub(super) print: PrintArguments,
 }
 
 #[derive(Serialize)]
@@ -58,7 +52,7 @@ pub(super) fn targets(arguments: &Arguments) -> Result<ExitCode, Failure> {
             }
         })
         .collect();
-    if arguments.format() == Format::Json {
+    if arguments.print.format == Format::Json {
         print::json(&Document { targets })?;
         return Ok(ExitCode::SUCCESS);
     }

@@ -14,7 +14,9 @@ use tempfile::TempDir;
 
 use super::report::Report;
 use super::spec_file::SpecFile;
-use super::{Failure, Format, FormatArguments, LinkArguments, TargetArguments, print};
+use super::{
+    Failure, Format, LinkArguments, PrintArguments, TargetArguments, print, temporary_folder,
+};
 use crate::run::{Ending, NoRunner, Outcome, Runner, captured};
 
 /// How long a run may take where its test does not say it: emulators on busy machines are slow.
@@ -37,13 +39,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     link: LinkArguments,
     #[command(flatten)]
-    format: FormatArguments,
-}
-
-impl Arguments {
-    pub(super) fn format(&self) -> Format {
-        self.format.format
-    }
+    pub(super) print: PrintArguments,
 }
 
 /// How a test came out.
@@ -70,7 +66,7 @@ struct Tested {
 
 pub(super) fn test(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let started = Instant::now();
-    let is_text = arguments.format() == Format::Text;
+    let is_text = arguments.print.format == Format::Text;
     let mut report = Report::default();
     let mut all = Vec::new();
     for path in &arguments.specs {
@@ -150,10 +146,7 @@ struct Built {
 
 impl Built {
     fn new(file: &SpecFile, targets: &[Target], arguments: &Arguments) -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("minild-").tempdir();
-        let folder = folder.map_err(|error| {
-            Failure::Other(format!("cannot make a temporary folder to build in: {error}"))
-        })?;
+        let folder = temporary_folder()?;
         let options = arguments.link.options();
         let name = file.name().unwrap_or_else(|| "program".to_owned());
         let built = file.link(targets, |target, program| {

@@ -3,7 +3,7 @@
 //! Every format is a folder with the same rooms under the same names: `plan` (which sections, which
 //! protection, in which order, and why), `tables` (what is sized before addresses are known), `write`
 //! (the bytes of those tables) and `seal` (what depends on all other bytes). The passes drive them
-//! through [`Format`] and know none by name.
+//! through `Format` and know none by name.
 
 pub(crate) mod elf;
 pub mod layout;

@@ -15,6 +15,9 @@ use crate::units::FileOffset;
 /// Bytes copied or read back at a time.
 const CHUNK: usize = 1 << 20;
 
+/// Bytes of padding written at a time.
+const FILLED: usize = 512;
+
 /// A file in the making.
 #[derive(Debug)]
 pub(crate) struct Output {
@@ -86,7 +89,14 @@ impl Output {
                 memory.resize(memory.len() + len(missing)?, fill);
             }
             Sink::File(file) => {
-                io::copy(&mut io::repeat(fill).take(missing), file)?;
+                // `io::copy` would empty the buffer first, each time.
+                let filled = [fill; FILLED];
+                let mut missing = missing;
+                while missing > 0 {
+                    let count = missing.min(FILLED as u64);
+                    file.write_all(&filled[..len(count)?])?;
+                    missing -= count;
+                }
             }
             Sink::Nothing => {}
         }

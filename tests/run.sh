@@ -1,0 +1,38 @@
+#!/bin/bash
+# Runs all tests, and installs first what they need and is missing: as root on Debian and its descendants;
+# elsewhere it says what to install. A test whose runner or reader is not there is then skipped by name;
+# where CI is set it fails.
+#
+# usage: tests/run.sh [arguments for cargo nextest run, or for cargo test where there is no nextest]
+set -euo pipefail
+# shellcheck source=tests/setup/common.sh
+. "$(dirname "$(readlink -f "$0")")/setup/common.sh"
+cd "$checkout"
+
+# Commands that tests run, and the Debian packages that have them.
+commands='
+    qemu-aarch64   qemu-user
+    qemu-x86_64    qemu-user
+    clang          clang
+    llvm-mc        llvm
+    llvm-readobj   llvm
+    readelf        binutils
+'
+needed=()
+while read -r command package; do
+    [ -z "$command" ] || command -v "$command" >/dev/null || needed+=("$package")
+done <<<"$commands"
+if [ ${#needed[@]} -gt 0 ]; then
+    # In a shell of its own: without root it says what to install, and tests go on without.
+    (packages "${needed[@]}") || [ -z "${CI:-}" ]
+fi
+
+# A part of the tests that needs more than packages prepares it in a script of its own, one a line here.
+
+if cargo nextest --version >/dev/null 2>&1; then
+    # nextest leaves the examples in the documentation to cargo.
+    cargo test --doc
+    cargo nextest run --no-fail-fast "$@"
+else
+    cargo test --no-fail-fast "$@"
+fi
