@@ -38,7 +38,7 @@ struct Shown {
     target: &'static str,
     image_base: u64,
     page_size: u64,
-    entry: u64,
+    entry: Option<u64>,
     file_size: u64,
     memory_size: u64,
     segments: Vec<ShownSegment>,
@@ -132,7 +132,7 @@ fn shown(program: &Program<'_>, layout: &Layout) -> Shown {
         target: layout.target.name(),
         image_base: layout.image_base.0,
         page_size: layout.page_size.get(),
-        entry: layout.entry.0,
+        entry: layout.entry.map(|entry| entry.0),
         file_size: layout.file_size.0,
         memory_size: layout.memory_size().0,
         segments: layout
@@ -199,12 +199,12 @@ fn piece_name(program: &Program<'_>, layout: &Layout, section: SectionId) -> Str
 
 fn text(name: &str, layout: &Shown) -> String {
     let mut text = format!(
-        "{name} for {}: {} bytes of file, {} bytes of memory in pages of {} KiB, entry at {:#x}\n\n",
+        "{name} for {}: {} bytes of file, {} bytes of memory in pages of {} KiB, {}\n\n",
         layout.target,
         print::grouped(layout.file_size),
         print::grouped(layout.memory_size),
         layout.page_size / 1024,
-        layout.entry,
+        layout.entry.map_or("no entry".to_owned(), |entry| format!("entry at {entry:#x}")),
     );
     let mut table = Table::new([
         ("address", Side::Right),

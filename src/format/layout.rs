@@ -4,6 +4,7 @@
 //! gap. A [`Layout`] is public: it can be asked for without writing a file.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::plan::{Permissions, Role, SegmentRow};
 use crate::program::{Binding, ImportId, Program, SectionId, SymbolId, SymbolType};
@@ -99,8 +100,8 @@ pub struct NamedSymbol<'p> {
 pub struct Gathered<'p> {
     /// The program.
     pub program: &'p Program<'p>,
-    /// Where it starts.
-    pub entry: SymbolId,
+    /// Where it starts; a library may have no such place.
+    pub entry: Option<SymbolId>,
     /// The segments with something in them; output sections made of tables are listed with size 0 until
     /// the format has said how large they are.
     pub segments: Vec<GatheredSegment>,
@@ -111,6 +112,8 @@ pub struct Gathered<'p> {
     /// The imports that are kept, each with its symbol and its slot if it has one: by library, then in
     /// the program's order.
     pub imports: Vec<KeptImport>,
+    pub(crate) kept_indices: HashMap<ImportId, usize>,
+    pub(crate) winners: &'p [SymbolId],
     pub(crate) outputs: Vec<usize>,
 }
 
@@ -122,6 +125,21 @@ impl Gathered<'_> {
     #[must_use]
     pub fn output_of(&self, section: SectionId) -> usize {
         self.outputs[section.index()]
+    }
+
+    /// What is known of an import; `None` for one that nothing refers to.
+    #[must_use]
+    pub fn kept(&self, import: ImportId) -> Option<&KeptImport> {
+        self.kept_indices.get(&import).map(|index| &self.imports[*index])
+    }
+
+    /// The symbol that defines the name of `symbol`.
+    ///
+    /// # Panics
+    /// When `symbol` is not of the program that was gathered.
+    #[must_use]
+    pub fn winner(&self, symbol: SymbolId) -> SymbolId {
+        self.winners[symbol.index()]
     }
 
     /// Every output section, in order.
@@ -231,8 +249,8 @@ pub struct Layout {
     pub image_base: Address,
     /// Segments of different permissions do not share a page of this size.
     pub page_size: Align,
-    /// Where the loader, or the dynamic linker, jumps to.
-    pub entry: Address,
+    /// Where the loader, or the dynamic linker, jumps to; a library may have no such place.
+    pub entry: Option<Address>,
     /// The segments, in order.
     pub segments: Vec<Segment>,
     /// Bytes of the whole file.

@@ -115,6 +115,9 @@ pub enum ImportSlots {
 pub struct Loader {
     /// Whether it applies the relocations that are left for load time; if not, the program must.
     pub relocates: bool,
+    /// Whether it calls the entry as `main(argc, argv, environment)`; if not, and the program wants that,
+    /// start-up code must.
+    pub calls_main: bool,
     /// Whether it can write an import's address into any pointer, or into slots only.
     pub import_pointers: bool,
     /// Where slots of imports lie.

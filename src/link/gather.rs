@@ -69,13 +69,16 @@ pub(crate) fn gather<'p>(
         })
         .collect::<Vec<_>>();
 
+    let imports = synthesized.kept_imports();
     errors.into_result(Gathered {
         program,
         entry: synthesized.entry,
         load_relocations: ascending(&synthesized.load_relocations, &segments),
         segments,
         symbols: named_symbols(synthesized),
-        imports: synthesized.kept_imports(),
+        kept_indices: imports.iter().zip(0..).map(|(kept, index)| (kept.import, index)).collect(),
+        imports,
+        winners: &synthesized.resolved.winners,
         outputs: output_of.into_iter().map(|index| new_index[index]).collect(),
     })
 }

@@ -53,7 +53,7 @@ pub(crate) fn lay_out_body<F: Format>(
         target: gathered.program.target,
         image_base: rules.image_base,
         page_size: rules.page_size,
-        entry: Address(0),
+        entry: None,
         segments,
         file_size: Size(end.offset.0),
         symbols: Vec::new(),
@@ -66,7 +66,7 @@ pub(crate) fn lay_out_body<F: Format>(
             symbol_address::<F>(&layout, definition)
         })
         .collect();
-    layout.entry = layout.symbol(gathered.entry);
+    layout.entry = gathered.entry.map(|entry| layout.symbol(entry));
     Ok(Body { layout, end: end.address })
 }
 

@@ -8,7 +8,7 @@ use indexmap::map::Entry;
 use rustc_hash::FxBuildHasher;
 
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::program::{Binding, Definition, Program, SectionKind, Symbol, SymbolId};
+use crate::program::{Binding, Definition, OutputKind, Program, SectionKind, Symbol, SymbolId};
 
 /// The program with one definition for every symbol.
 #[derive(Debug)]
@@ -16,7 +16,8 @@ pub(crate) struct Resolved<'p> {
     pub(crate) program: &'p Program<'p>,
     /// For each symbol the one that defines its name.
     pub(crate) winners: Vec<SymbolId>,
-    pub(crate) entry: SymbolId,
+    /// Where the program starts; a library may have none.
+    pub(crate) entry: Option<SymbolId>,
 }
 
 impl Resolved<'_> {
@@ -72,13 +73,15 @@ pub(crate) fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
 
     let entry = program.entry.map(|entry| winners[entry.index()]);
     check_entry(program, entry, &mut errors);
-    // Without an entry there is an error, and nobody sees this symbol.
-    let entry = entry.unwrap_or(SymbolId::new(0));
+    check_exports(program, &winners, &mut errors);
     errors.into_result(Resolved { program, winners, entry })
 }
 
 fn check_entry(program: &Program<'_>, entry: Option<SymbolId>, errors: &mut Collector) {
     let Some(entry) = entry else {
+        if program.kind == OutputKind::SharedLibrary {
+            return;
+        }
         errors.push(
             Error::new(
                 ErrorKind::Missing,
@@ -105,6 +108,29 @@ fn check_entry(program: &Program<'_>, entry: Option<SymbolId>, errors: &mut Coll
             )
             .at(Place::Symbol(entry), "defined here"),
         );
+    }
+}
+
+/// What is exported must be there, once, and under one name each.
+fn check_exports(program: &Program<'_>, winners: &[SymbolId], errors: &mut Collector) {
+    let mut names = IndexMap::<_, SymbolId, FxBuildHasher>::default();
+    for export in &program.exports {
+        let symbol = program.symbol(winners[export.symbol.index()]);
+        let place = Place::Symbol(export.symbol);
+        let is_import = matches!(symbol.definition, Definition::Import(_));
+        if is_import {
+            let message = format!("`{}` cannot be exported: it is imported", export.name);
+            errors.push(Error::new(ErrorKind::Conflict, message).at(place.clone(), ""));
+        }
+        let key = (&export.name, &export.version);
+        if let Some(first) = names.insert(key, export.symbol) {
+            let message = format!("`{}` is exported twice", export.name);
+            errors.push(
+                Error::new(ErrorKind::DuplicateSymbol, message)
+                    .at(place, "")
+                    .at(Place::Symbol(first), "first exported here"),
+            );
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use indexmap::{IndexMap, IndexSet};
 use rustc_hash::FxBuildHasher;
 
-use crate::arch::start_up::{self, StartUpSymbol};
+use crate::arch::start_up::{self, STACK_GUARD, StartUpSymbol};
 use crate::arch::{Operand, Via};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::layout::{KeptImport, LoadRelocation};
@@ -17,7 +17,7 @@ use crate::format::plan::{ImportSlots, Loader, Role};
 use crate::link::resolve::Resolved;
 use crate::program::{
     Contents, Definition, ImportId, LibraryId, Position, Program, Relocation, Section, SectionId,
-    SectionKind, Symbol, SymbolId,
+    SectionKind, Start, Symbol, SymbolId,
 };
 use crate::units::Align;
 
@@ -41,8 +41,8 @@ pub(crate) struct Synthesized<'p> {
     imports: IndexMap<SymbolId, ImportId, FxBuildHasher>,
     /// The words to be written at load time, in the order in which they were found.
     pub(crate) load_relocations: Vec<LoadRelocation>,
-    /// Where the loader jumps to.
-    pub(crate) entry: SymbolId,
+    /// Where the loader jumps to; a library may have none.
+    pub(crate) entry: Option<SymbolId>,
 }
 
 impl<'p> Synthesized<'p> {
@@ -193,9 +193,7 @@ pub(crate) fn synthesize<'p>(
     let wanted = scan_relocations(&mut synthesized, loader, &mut errors);
     make_stubs(&mut synthesized, &wanted);
     make_slots(&mut synthesized, loader, &wanted);
-    if !loader.relocates && !synthesized.load_relocations.is_empty() {
-        add_self_relocation(&mut synthesized, &mut errors);
-    }
+    add_start_up(&mut synthesized, loader, &mut errors);
     errors.into_result(synthesized)
 }
 
@@ -297,7 +295,7 @@ fn scan_relocation(
         if section.kind == SectionKind::ReadOnly {
             synthesized.promoted.insert(id);
         }
-        synthesized.load_relocations.push(load_relocation);
+        synthesized.load_relocations.push(LoadRelocation { symbol: winner, ..load_relocation });
     }
     Ok(())
 }
@@ -482,36 +480,58 @@ fn make_slot_section(synthesized: &mut Synthesized<'_>, role: Role, symbols: &[O
     }
 }
 
-/// Puts start-up code before the program's entry that writes the words which are left for load time.
-fn add_self_relocation(synthesized: &mut Synthesized<'_>, errors: &mut Collector) {
-    let target = synthesized.program().target;
-    let Some(start_up) = start_up::self_relocation(target) else {
-        errors.push(
-            Error::new(
-                ErrorKind::Unsupported,
-                format!("the program holds addresses, and nothing relocates it on {target}"),
-            )
-            .help("link at a fixed position"),
-        );
+/// Puts start-up code before the program's entry for whatever the system does not do.
+fn add_start_up(synthesized: &mut Synthesized<'_>, loader: Loader, errors: &mut Collector) {
+    let program = synthesized.program();
+    let relocates = !loader.relocates && !synthesized.load_relocations.is_empty();
+    let calls = !loader.calls_main && program.wishes.start == Start::Main;
+    let (true, Some(entry)) = (relocates || calls, synthesized.resolved.entry) else { return };
+    let Some(pieces) = start_up::of(program.target) else {
+        let message = format!("minild has no start-up code for {}", program.target);
+        errors.push(Error::new(ErrorKind::Unsupported, message));
         return;
     };
-    let entry = synthesized.entry;
-    let mut section = Section::new("start_up", SectionKind::Code, start_up.code);
-    for relocation in start_up.relocations {
-        let symbol = match relocation.symbol {
-            StartUpSymbol::Entry => entry,
-            StartUpSymbol::Landmark(landmark) => {
-                synthesized.add_symbol("landmark", Definition::Landmark(landmark))
-            }
-        };
-        section.relocations.push(Relocation {
-            offset: relocation.offset,
-            addend: relocation.addend,
-            symbol,
-            kind: relocation.kind,
-        });
+    let stack = program.wishes.stack.size.filter(|_| calls);
+    let wanted = [
+        (relocates, &pieces.relocate),
+        (!calls, &pieces.enter),
+        (calls, &pieces.arguments),
+        (stack.is_some(), &pieces.stack),
+        (calls, &pieces.call_main),
+    ];
+    // Whole guards, so that the stack is whole pages as well.
+    let stack_size = stack
+        .and_then(|size| size.0.checked_next_multiple_of(STACK_GUARD)?.checked_add(STACK_GUARD));
+    if stack.is_some() && stack_size.is_none() {
+        let message = "a stack of so many bytes does not fit 64 bits";
+        errors.push(Error::new(ErrorKind::TooLarge, message).at(Place::Wish("stack.size"), ""));
     }
+
+    let mut code = Vec::new();
+    let mut relocations = Vec::new();
+    for (_, piece) in wanted.into_iter().filter(|(wanted, _)| *wanted) {
+        let start = code.len() as u64;
+        code.extend_from_slice(piece.code);
+        for relocation in piece.relocations {
+            let symbol = match relocation.symbol {
+                StartUpSymbol::Entry => entry,
+                StartUpSymbol::Landmark(landmark) => {
+                    synthesized.add_symbol("landmark", Definition::Landmark(landmark))
+                }
+                StartUpSymbol::StackSize => synthesized
+                    .add_symbol("stack_size", Definition::Absolute(stack_size.unwrap_or_default())),
+            };
+            relocations.push(Relocation {
+                offset: start + relocation.offset,
+                addend: relocation.addend,
+                symbol,
+                kind: relocation.kind,
+            });
+        }
+    }
+    let mut section = Section::new("start_up", SectionKind::Code, code);
+    section.relocations = relocations;
     let id = synthesized.add_section(Role::Kind(SectionKind::Code), section);
-    synthesized.entry =
-        synthesized.add_symbol("start_up", Definition::Section { section: id, offset: 0 });
+    let start_up = Definition::Section { section: id, offset: 0 };
+    synthesized.entry = Some(synthesized.add_symbol("start_up", start_up));
 }

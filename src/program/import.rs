@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::SymbolId;
+
 /// Names a library of a program: its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LibraryId(u32);
@@ -61,4 +63,27 @@ pub struct Import<'data> {
     pub library: LibraryId,
     /// How the library knows it.
     pub name: ImportName<'data>,
+    /// Which version of it, where libraries have several: `GLIBC_2.34`.
+    pub version: Option<Cow<'data, str>>,
+}
+
+impl<'data> Import<'data> {
+    /// What `library` has under this name, in whatever version the loader takes.
+    #[must_use]
+    pub fn by_name(library: LibraryId, name: impl Into<Cow<'data, str>>) -> Self {
+        Self { library, name: ImportName::Name(name.into()), version: None }
+    }
+}
+
+/// Something of the program that others can look up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Export<'data> {
+    /// The name that others look up.
+    pub name: Cow<'data, str>,
+    /// What they find: a place of the program.
+    pub symbol: SymbolId,
+    /// Its number, for formats in which exports have one; `None` for the next that is free.
+    pub ordinal: Option<u16>,
+    /// Which version of it this is, where libraries have several.
+    pub version: Option<Cow<'data, str>>,
 }

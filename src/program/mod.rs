@@ -24,11 +24,11 @@ mod section;
 mod symbol;
 mod wishes;
 
-pub use import::{Import, ImportId, ImportName, Library, LibraryId};
+pub use import::{Export, Import, ImportId, ImportName, Library, LibraryId};
 pub use relocation::{Relocation, RelocationKind};
 pub use section::{Contents, Section, SectionId, SectionKind};
 pub use symbol::{Binding, Definition, Landmark, Symbol, SymbolId, SymbolType};
-pub use wishes::{MemoryWish, Position, Subsystem, SystemVersion, Wishes};
+pub use wishes::{Libc, MemoryWish, Position, Start, Subsystem, SystemVersion, Wishes};
 
 use std::borrow::Cow;
 
@@ -36,6 +36,22 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use crate::target::Target;
+
+/// What is made of a program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OutputKind {
+    /// A file that a system runs.
+    #[default]
+    Executable,
+    /// A file that programs load to use what it exports.
+    SharedLibrary,
+}
+
+impl OutputKind {
+    /// Every kind, by its name in specs.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("executable", Self::Executable), ("shared-library", Self::SharedLibrary)];
+}
 
 /// A whole program, as the linker takes it.
 ///
@@ -47,9 +63,21 @@ pub struct Program<'data> {
     pub name: Cow<'data, str>,
     /// What it is linked for.
     pub target: Target,
+    /// What is made of it.
+    pub kind: OutputKind,
     /// What it asks of its system.
     pub wishes: Wishes,
-    /// Where it starts; an executable without is an error.
+    /// The file of the dynamic linker, for systems whose files name it; `None` for the usual one.
+    pub interpreter: Option<Cow<'data, str>>,
+    /// Where the dynamic linker looks for libraries first, folders separated by colons, for systems whose
+    /// files say it.
+    pub run_path: Option<Cow<'data, str>>,
+    /// What programs call the library that this is; `None` for [`name`](Self::name) with what the
+    /// system's libraries end with.
+    pub library_name: Option<Cow<'data, str>>,
+    /// What others can look up.
+    pub exports: Vec<Export<'data>>,
+    /// Where it starts. An executable without is an error; a library may have one that its system calls.
     pub entry: Option<SymbolId>,
     sections: Vec<Section<'data>>,
     symbols: Vec<Symbol<'data>>,
@@ -65,7 +93,12 @@ impl<'data> Program<'data> {
         Self {
             name: "program".into(),
             target,
+            kind: OutputKind::default(),
             wishes: Wishes::default(),
+            interpreter: None,
+            run_path: None,
+            library_name: None,
+            exports: Vec::new(),
             entry: None,
             sections: Vec::new(),
             symbols: Vec::new(),

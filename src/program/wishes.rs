@@ -17,6 +17,39 @@ pub enum Position {
     Fixed,
 }
 
+/// How the program is entered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Start {
+    /// As the system does it, with what the system gives (docs/ABI.md).
+    #[default]
+    Raw,
+    /// By a call `main(argc, argv, environment)`; the program ends when it returns, with what it returns.
+    Main,
+}
+
+impl Start {
+    /// Every way, by its name in specs.
+    pub const NAMES: &'static [(&'static str, Self)] = &[("raw", Self::Raw), ("main", Self::Main)];
+}
+
+/// Which C library loads the program and its libraries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Libc {
+    /// The GNU C library.
+    #[default]
+    Glibc,
+    /// musl.
+    Musl,
+}
+
+impl Libc {
+    /// Every C library, by its name in specs.
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("glibc", Self::Glibc), ("musl", Self::Musl)];
+}
+
 /// What surrounds the program while it runs, for systems whose files say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -128,6 +161,10 @@ pub struct Wishes {
     pub subsystem: Option<Subsystem>,
     /// The oldest version of the system that it is to run on; `None` for the target's usual.
     pub oldest_system: Option<SystemVersion>,
+    /// How it is entered.
+    pub start: Start,
+    /// Whose dynamic linker loads it, where there are several.
+    pub libc: Libc,
     /// The main thread's stack.
     pub stack: MemoryWish,
     /// The process' heap.

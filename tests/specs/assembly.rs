@@ -10,9 +10,9 @@ use std::path::Path;
 use std::process::Command;
 
 use libtest_mimic::{Failed, Trial};
-use minild::arch::start_up::{self, StartUpSymbol};
+use minild::arch::start_up::{self, StartUp, StartUpSymbol, StartUps};
 use minild::arch::{aarch64, x86_64};
-use minild::program::{Contents, Definition, Landmark, RelocationKind, Section, SectionKind};
+use minild::program::{Contents, Definition, Landmark, RelocationKind, SectionKind};
 use minild::target::TARGETS;
 use minild::{Architecture, Image, Program, Target};
 use object::read::elf::ElfFile64;
@@ -26,10 +26,16 @@ pub(crate) fn trials() -> Vec<Trial> {
         let name = case.test_name("comments_assemble");
         needing(missing("llvm-mc", "llvm"), name, move || comments_are_the_code(&case))
     });
-    let start_ups = TARGETS.iter().filter(|row| start_up::self_relocation(row.target).is_some());
-    let start_ups = start_ups.map(|row| {
-        let name = format!("start_up_assembles::{}", row.name);
-        needing(missing("clang", "clang"), name, || start_up_is_its_source(row.target))
+    let targets = TARGETS.iter().map(|row| row.target);
+    let pieces = targets.flat_map(|target| {
+        let pieces = start_up::of(target).map(StartUps::pieces).into_iter().flatten();
+        pieces.map(move |(name, piece)| (target, name, piece))
+    });
+    let start_ups = pieces.map(|(target, piece, start_up)| {
+        let name = format!("start_up_assembles::{target}::{piece}");
+        needing(missing("clang", "clang"), name, move || {
+            start_up_is_its_source(target, piece, start_up)
+        })
     });
     specs.chain(start_ups).collect()
 }
@@ -59,10 +65,10 @@ struct Assembled {
 }
 
 impl Assembled {
-    fn read(object: &Path) -> Result<Self, Failed> {
+    fn read(object: &Path, section: &str) -> Result<Self, Failed> {
         let bytes = fs::read(object)?;
         let file = ElfFile64::<object::Endianness>::parse(&*bytes)?;
-        let text = file.section_by_name(".text").ok_or("no .text")?;
+        let text = file.section_by_name(section).ok_or_else(|| format!("no {section}"))?;
         let mut relocations = BTreeSet::new();
         for (offset, relocation) in text.relocations() {
             let RelocationTarget::Symbol(symbol) = relocation.target() else {
@@ -100,6 +106,7 @@ fn kind(machine: elf::Machine, number: elf::RelocationType) -> Result<Relocation
             (elf::R_AARCH64_LDST64_ABS_LO12_NC, aarch64::PAGEOFF12),
             (elf::R_AARCH64_JUMP26, aarch64::JUMP26),
             (elf::R_AARCH64_CALL26, aarch64::CALL26),
+            (elf::R_AARCH64_ABS64, aarch64::ABS64),
         ],
     };
     let row = rows.iter().find(|(known, _)| *known == number);
@@ -127,7 +134,7 @@ fn comments_are_the_code(case: &Case) -> Checked {
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
-    let assembled = Assembled::read(&object)?;
+    let assembled = Assembled::read(&object, ".text")?;
     case.link(|program, image| compare(program, image, &assembled, &source))
 }
 
@@ -205,8 +212,7 @@ fn file_offset(image: &Image, address: u64) -> Result<usize, Failed> {
     Ok(usize::try_from(address - segment.address.0 + segment.offset.0)?)
 }
 
-fn start_up_is_its_source(target: Target) -> Checked {
-    let start_up = start_up::self_relocation(target).ok_or("no start-up code")?;
+fn start_up_is_its_source(target: Target, piece: &str, start_up: &StartUp) -> Checked {
     let folder = tempfile::tempdir()?;
     let object = folder.path().join("start_up.o");
     let source = root().join(format!("src/arch/start_up/{target}.s"));
@@ -219,16 +225,14 @@ fn start_up_is_its_source(target: Target) -> Checked {
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
     }
-    let assembled = Assembled::read(&object)?;
-    let bytes = match &Section::new("start_up", SectionKind::Code, start_up.code).contents {
-        Contents::Bytes(bytes) => bytes.to_vec(),
-        _ => return Err("no bytes".into()),
-    };
-    if bytes != assembled.bytes {
+    let assembled = Assembled::read(&object, &format!(".text.{piece}"))?;
+    if start_up.code != assembled.bytes {
+        let bytes = start_up.code;
         return Err(format!("bytes are {bytes:02x?}, not {:02x?}", assembled.bytes).into());
     }
     let name = |symbol| match symbol {
         StartUpSymbol::Entry => "entry",
+        StartUpSymbol::StackSize => "stack_size",
         StartUpSymbol::Landmark(Landmark::ImageBase) => "image_base",
         StartUpSymbol::Landmark(Landmark::LoadRelocationsStart) => "load_relocations_start",
         StartUpSymbol::Landmark(Landmark::LoadRelocationsEnd) => "load_relocations_end",

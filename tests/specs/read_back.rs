@@ -50,7 +50,7 @@ fn with_header(image: &Image) -> impl Iterator<Item = (&Segment, &LaidOutSection
 fn object_agrees(image: &Image) -> Checked {
     let file = object::File::parse(&*image.bytes)?;
     let layout = &image.layout;
-    same("entry", &file.entry(), &layout.entry.0)?;
+    same("entry", &file.entry(), &layout.entry.map_or(0, |entry| entry.0))?;
 
     let segments: Vec<_> = file
         .segments()
@@ -90,7 +90,7 @@ fn object_agrees(image: &Image) -> Checked {
 
 fn goblin_agrees(image: &Image) -> Checked {
     let elf = goblin::elf::Elf::parse(&image.bytes)?;
-    same("entry", &elf.entry, &image.layout.entry.0)?;
+    same("entry", &elf.entry, &image.layout.entry.map_or(0, |entry| entry.0))?;
     let flags = |permissions: Permissions| {
         let each =
             [(permissions.read, PF_R), (permissions.write, PF_W), (permissions.execute, PF_X)];

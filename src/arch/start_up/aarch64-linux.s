@@ -1,9 +1,11 @@
-// Relocates the image that it lies in, then enters the program as the kernel would have.
+// What minild puts before a program's entry. Each section is a piece; those that a program needs follow one
+// another, each running into the next.
 //
-// On entry: sp points to argc, argv, a null, the environment, a null, the auxiliary vector; the kernel
-// has zeroed all other registers. They are zero again when the program is entered, and the stack is
-// untouched.
-start_up:
+// On entry: sp points to argc, argv, a null, the environment, a null, the auxiliary vector; the kernel has
+// zeroed all other registers.
+
+// Relocates the image that it lies in. The stack is left as it was.
+        .section .text.relocate, "ax"
         adrp    x0, image_base                      // the link put the image at 0: this is the slide
         add     x0, x0, :lo12:image_base
         adrp    x1, load_relocations_start
@@ -25,7 +27,7 @@ start_up:
         adrp    x1, relro_end
         add     x1, x1, :lo12:relro_end
         cmp     x0, x1
-        b.hs    .enter                              // nothing to protect
+        b.hs    .protected                          // nothing to protect
         ldr     x2, [sp]                            // pages have 4, 16 or 64 KiB: the kernel says which
         add     x3, sp, #16                         // behind argc, argv and its null
         add     x3, x3, x2, lsl #3
@@ -34,7 +36,7 @@ start_up:
         cbnz    x4, .environment
 .auxiliary:
         ldp     x4, x5, [x3], #16
-        cbz     x4, .failed                         // AT_NULL: the end, and no AT_PAGESZ
+        cbz     x4, .unprotected                    // AT_NULL: the end, and no AT_PAGESZ
         cmp     x4, #6                              // AT_PAGESZ
         b.ne    .auxiliary
         neg     x5, x5
@@ -43,8 +45,13 @@ start_up:
         mov     x2, #1                              // PROT_READ
         mov     x8, #226                            // mprotect
         svc     #0
-        cbnz    x0, .failed
-.enter:
+        cbz     x0, .protected
+.unprotected:
+        brk     #1                                  // better no program than an unprotected one
+.protected:
+
+// Enters a program that wants what the kernel gives: all registers zero again, the stack untouched.
+        .section .text.enter, "ax"
         mov     x0, xzr
         mov     x1, xzr
         mov     x2, xzr
@@ -53,5 +60,49 @@ start_up:
         mov     x5, xzr
         mov     x8, xzr
         b       entry
-.failed:
-        brk     #1                                  // better no program than an unprotected one
+
+// Takes argc, argv and the environment from the kernel's stack.
+        .section .text.arguments, "ax"
+        ldr     x19, [sp]                           // argc
+        add     x20, sp, #8                         // argv
+        add     x21, x20, x19, lsl #3
+        add     x21, x21, #8                        // the environment, behind argv's null
+
+// Moves to a stack of the size that was asked for, a guard of 64 KiB below it.
+        .section .text.stack, "ax"
+        mov     x0, xzr                             // wherever there is room
+        ldr     x1, .size                           // the guard included
+        mov     x2, #3                              // PROT_READ | PROT_WRITE
+        mov     w3, #0x22                           // MAP_PRIVATE | MAP_ANONYMOUS
+        movk    w3, #2, lsl #16                     // | MAP_STACK
+        mov     x4, #-1
+        mov     x5, xzr
+        mov     x8, #222                            // mmap
+        svc     #0
+        cmn     x0, #4095                           // errors are -4095 to -1
+        b.hs    .no_stack
+        ldr     x1, .size
+        add     x2, x0, x1
+        mov     sp, x2                              // it grows down from its end
+        mov     x1, #0x10000
+        mov     x2, xzr                             // PROT_NONE
+        mov     x8, #226                            // mprotect
+        svc     #0
+        cbz     x0, .guarded
+.no_stack:
+        brk     #1
+.size:
+        .quad   stack_size
+.guarded:
+
+// Calls the program as main(argc, argv, environment), and exits with what it returns.
+        .section .text.call_main, "ax"
+        mov     x29, xzr                            // the outermost frame
+        mov     x30, xzr
+        mov     x0, x19
+        mov     x1, x20
+        mov     x2, x21
+        bl      entry
+        mov     x8, #94                             // exit_group
+        svc     #0
+        brk     #1

@@ -1,55 +1,84 @@
 //! The bytes of `aarch64-linux.s`, which says what they do and why; a test assembles it and compares.
 
-use super::StartUpSymbol::{Entry, Landmark};
-use super::{StartUp, StartUpRelocation, at, little_endian};
-use crate::arch::aarch64::{JUMP26, PAGE21, PAGEOFF12};
+use super::StartUpSymbol::{Entry, Landmark, StackSize};
+use super::{StartUp, StartUps, at, in_memory};
+use crate::arch::aarch64::{ABS64, CALL26, JUMP26, PAGE21, PAGEOFF12};
 use crate::program::Landmark::{
     ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart,
 };
 
-pub(super) static START_UP: StartUp =
-    StartUp { code: CODE.as_flattened(), relocations: RELOCATIONS };
+pub(super) static START_UPS: StartUps = StartUps {
+    relocate: StartUp {
+        code: RELOCATE.as_flattened(),
+        relocations: &[
+            at(0x00, PAGE21, Landmark(ImageBase), 0),
+            at(0x04, PAGEOFF12, Landmark(ImageBase), 0),
+            at(0x08, PAGE21, Landmark(LoadRelocationsStart), 0),
+            at(0x0c, PAGEOFF12, Landmark(LoadRelocationsStart), 0),
+            at(0x10, PAGE21, Landmark(LoadRelocationsEnd), 0),
+            at(0x14, PAGEOFF12, Landmark(LoadRelocationsEnd), 0),
+            at(0x38, PAGE21, Landmark(RelRoStart), 0),
+            at(0x3c, PAGEOFF12, Landmark(RelRoStart), 0),
+            at(0x40, PAGE21, Landmark(RelRoEnd), 0),
+            at(0x44, PAGEOFF12, Landmark(RelRoEnd), 0),
+        ],
+    },
+    enter: StartUp { code: ENTER.as_flattened(), relocations: &[at(0x1c, JUMP26, Entry, 0)] },
+    arguments: StartUp { code: ARGUMENTS.as_flattened(), relocations: &[] },
+    stack: StartUp { code: STACK.as_flattened(), relocations: &[at(0x50, ABS64, StackSize, 0)] },
+    call_main: StartUp {
+        code: CALL_MAIN.as_flattened(),
+        relocations: &[at(0x14, CALL26, Entry, 0)],
+    },
+};
 
 // Instruction words stand as disassemblers print them.
 #[allow(clippy::unreadable_literal)]
 #[rustfmt::skip]
-const WORDS: [u32; 45] = [
+static RELOCATE: [[u8; 4]; 37] = in_memory([
     0x90000000, // adrp x0, 0x0
-    0x91000000, // add x0, x0, #0
+    0x91000000, // add x0, x0, #0x0
     0x90000001, // adrp x1, 0x0
-    0x91000021, // add x1, x1, #0
+    0x91000021, // add x1, x1, #0x0
     0x90000002, // adrp x2, 0x0
-    0x91000042, // add x2, x2, #0
+    0x91000042, // add x2, x2, #0x0
     0xeb02003f, // cmp x1, x2
     0x540000e2, // b.hs 0x38
     0xf9400023, // ldr x3, [x1]
-    0xf9400824, // ldr x4, [x1, #16]
+    0xf9400824, // ldr x4, [x1, #0x10]
     0x8b000084, // add x4, x4, x0
     0xf8236804, // str x4, [x0, x3]
-    0x91006021, // add x1, x1, #24
+    0x91006021, // add x1, x1, #0x18
     0x17fffff9, // b 0x18
     0x90000000, // adrp x0, 0x0
-    0x91000000, // add x0, x0, #0
+    0x91000000, // add x0, x0, #0x0
     0x90000001, // adrp x1, 0x0
-    0x91000021, // add x1, x1, #0
+    0x91000021, // add x1, x1, #0x0
     0xeb01001f, // cmp x0, x1
-    0x54000222, // b.hs 0x90
+    0x54000242, // b.hs 0x94
     0xf94003e2, // ldr x2, [sp]
-    0x910043e3, // add x3, sp, #16
+    0x910043e3, // add x3, sp, #0x10
     0x8b020c63, // add x3, x3, x2, lsl #3
-    0xf8408464, // ldr x4, [x3], #8
+    0xf8408464, // ldr x4, [x3], #0x8
     0xb5ffffe4, // cbnz x4, 0x5c
-    0xa8c11464, // ldp x4, x5, [x3], #16
-    0xb4000244, // cbz x4, 0xb0
-    0xf100189f, // cmp x4, #6
+    0xa8c11464, // ldp x4, x5, [x3], #0x10
+    0xb4000144, // cbz x4, 0x90
+    0xf100189f, // cmp x4, #0x6
     0x54ffffa1, // b.ne 0x64
     0xcb0503e5, // neg x5, x5
     0x8a050000, // and x0, x0, x5
     0xcb000021, // sub x1, x1, x0
-    0xd2800022, // mov x2, #1
-    0xd2801c48, // mov x8, #226
+    0xd2800022, // mov x2, #0x1
+    0xd2801c48, // mov x8, #0xe2
     0xd4000001, // svc #0
-    0xb5000120, // cbnz x0, 0xb0
+    0xb4000040, // cbz x0, 0x94
+    0xd4200020, // brk #0x1
+]);
+
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static ENTER: [[u8; 4]; 8] = in_memory([
     0xaa1f03e0, // mov x0, xzr
     0xaa1f03e1, // mov x1, xzr
     0xaa1f03e2, // mov x2, xzr
@@ -57,22 +86,58 @@ const WORDS: [u32; 45] = [
     0xaa1f03e4, // mov x4, xzr
     0xaa1f03e5, // mov x5, xzr
     0xaa1f03e8, // mov x8, xzr
-    0x14000000, // b 0xac
+    0x14000000, // b 0x1c
+]);
+
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static ARGUMENTS: [[u8; 4]; 4] = in_memory([
+    0xf94003f3, // ldr x19, [sp]
+    0x910023f4, // add x20, sp, #0x8
+    0x8b130e95, // add x21, x20, x19, lsl #3
+    0x910022b5, // add x21, x21, #0x8
+]);
+
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static STACK: [[u8; 4]; 22] = in_memory([
+    0xaa1f03e0, // mov x0, xzr
+    0x58000261, // ldr x1, 0x50
+    0xd2800062, // mov x2, #0x3
+    0x52800443, // mov w3, #0x22
+    0x72a00043, // movk w3, #0x2, lsl #16
+    0x92800004, // mov x4, #-0x1
+    0xaa1f03e5, // mov x5, xzr
+    0xd2801bc8, // mov x8, #0xde
+    0xd4000001, // svc #0
+    0xb13ffc1f, // cmn x0, #0xfff
+    0x54000122, // b.hs 0x4c
+    0x58000121, // ldr x1, 0x50
+    0x8b010002, // add x2, x0, x1
+    0x9100005f, // mov sp, x2
+    0xd2a00021, // mov x1, #0x10000
+    0xaa1f03e2, // mov x2, xzr
+    0xd2801c48, // mov x8, #0xe2
+    0xd4000001, // svc #0
+    0xb4000080, // cbz x0, 0x58
     0xd4200020, // brk #0x1
-];
+    0x00000000, // .word 0x00000000
+    0x00000000, // .word 0x00000000
+]);
 
-static CODE: [[u8; 4]; 45] = little_endian(WORDS);
-
-static RELOCATIONS: &[StartUpRelocation] = &[
-    at(0x00, PAGE21, Landmark(ImageBase), 0),
-    at(0x04, PAGEOFF12, Landmark(ImageBase), 0),
-    at(0x08, PAGE21, Landmark(LoadRelocationsStart), 0),
-    at(0x0c, PAGEOFF12, Landmark(LoadRelocationsStart), 0),
-    at(0x10, PAGE21, Landmark(LoadRelocationsEnd), 0),
-    at(0x14, PAGEOFF12, Landmark(LoadRelocationsEnd), 0),
-    at(0x38, PAGE21, Landmark(RelRoStart), 0),
-    at(0x3c, PAGEOFF12, Landmark(RelRoStart), 0),
-    at(0x40, PAGE21, Landmark(RelRoEnd), 0),
-    at(0x44, PAGEOFF12, Landmark(RelRoEnd), 0),
-    at(0xac, JUMP26, Entry, 0),
-];
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static CALL_MAIN: [[u8; 4]; 9] = in_memory([
+    0xaa1f03fd, // mov x29, xzr
+    0xaa1f03fe, // mov x30, xzr
+    0xaa1303e0, // mov x0, x19
+    0xaa1403e1, // mov x1, x20
+    0xaa1503e2, // mov x2, x21
+    0x94000000, // bl 0x14
+    0xd2800bc8, // mov x8, #0x5e
+    0xd4000001, // svc #0
+    0xd4200020, // brk #0x1
+]);

@@ -1,15 +1,47 @@
-//! The code that minild puts before a program that has to relocate itself.
+//! The code that minild puts before a program's own, where nobody else does what it does.
 //!
-//! Where the system's loader applies no relocations (a position-independent program that names no
-//! dynamic linker), nobody else does: this code walks the table of load relocations, protects what is
-//! constant from then on, and enters the program with registers and stack as the kernel left them. Each
-//! piece is written in assembly beside its bytes; a test assembles the source and compares.
+//! The kernel enters a program without a dynamic linker as it lies in the file: no relocation is applied,
+//! and nothing is called like a function. The pieces here do that, each running into the next: relocate
+//! and protect, take the arguments, move to another stack, call. A program that needs a piece gets it in
+//! front of its entry. All pieces of a target are written in one file of assembly beside their bytes; a
+//! test assembles it and compares.
 
 mod aarch64_linux;
 mod x86_64_linux;
 
 use crate::program::{Landmark, RelocationKind};
 use crate::target::Target;
+
+/// The pieces of start-up code for a target, in the order in which they follow one another.
+#[derive(Debug)]
+pub struct StartUps {
+    /// Applies the relocations that are left for load time, and protects what is constant from then on.
+    /// Leaves the stack as it was.
+    pub relocate: StartUp,
+    /// Enters the program with registers and stack as the system gave them.
+    pub enter: StartUp,
+    /// Takes the arguments and the environment from where the system put them.
+    pub arguments: StartUp,
+    /// Moves to a stack of the size that the program asks for.
+    pub stack: StartUp,
+    /// Calls the program as `main(argc, argv, environment)`, and exits with what it returns.
+    pub call_main: StartUp,
+}
+
+impl StartUps {
+    /// Every piece with the name of its section in the assembly, `.text.` left out.
+    #[must_use]
+    pub fn pieces(&self) -> [(&'static str, &StartUp); 5] {
+        let Self { relocate, enter, arguments, stack, call_main } = self;
+        [
+            ("relocate", relocate),
+            ("enter", enter),
+            ("arguments", arguments),
+            ("stack", stack),
+            ("call_main", call_main),
+        ]
+    }
+}
 
 /// Code with relocations of its own against what only the link knows.
 #[derive(Debug)]
@@ -40,17 +72,23 @@ pub enum StartUpSymbol {
     Entry,
     /// A place of the layout.
     Landmark(Landmark),
+    /// The number of bytes that the stack takes, [`STACK_GUARD`] included.
+    StackSize,
 }
 
-/// The code that relocates a program for `target` from inside; `None` where none was written.
+/// Bytes below the stack that nobody can use, so that a program which runs out of it is stopped: a whole
+/// number of pages on every system.
+pub const STACK_GUARD: u64 = 0x1_0000;
+
+/// The start-up code for `target`; `None` where none was written.
 #[must_use]
-pub fn self_relocation(target: Target) -> Option<&'static StartUp> {
-    START_UPS.iter().find(|(of, _)| *of == target).map(|(_, start_up)| *start_up)
+pub fn of(target: Target) -> Option<&'static StartUps> {
+    START_UPS.iter().find(|(of, _)| *of == target).map(|(_, start_ups)| *start_ups)
 }
 
-static START_UPS: &[(Target, &StartUp)] = &[
-    (Target::X86_64_LINUX, &x86_64_linux::START_UP),
-    (Target::AARCH64_LINUX, &aarch64_linux::START_UP),
+static START_UPS: &[(Target, &StartUps)] = &[
+    (Target::X86_64_LINUX, &x86_64_linux::START_UPS),
+    (Target::AARCH64_LINUX, &aarch64_linux::START_UPS),
 ];
 
 const fn at(
@@ -63,7 +101,7 @@ const fn at(
 }
 
 /// Instruction words as they lie in memory.
-const fn little_endian<const N: usize>(words: [u32; N]) -> [[u8; 4]; N] {
+const fn in_memory<const N: usize>(words: [u32; N]) -> [[u8; 4]; N] {
     let mut bytes = [[0; 4]; N];
     let mut index = 0;
     while index < N {

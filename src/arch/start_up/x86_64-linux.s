@@ -1,9 +1,12 @@
-# Relocates the image that it lies in, then enters the program as the kernel would have.
+# What minild puts before a program's entry. Each section is a piece; those that a program needs follow one
+# another, each running into the next.
 #
-# On entry (System V ABI, AMD64 supplement, 3.4.1): rsp points to argc; the kernel has zeroed all other
-# registers. They are zero again when the program is entered, and the stack is untouched.
+# On entry (System V ABI, AMD64 supplement, 3.4.1): rsp points to argc, argv, a null, the environment, a
+# null, the auxiliary vector; the kernel has zeroed all other registers.
         .intel_syntax noprefix
-start_up:
+
+# Relocates the image that it lies in. The stack is left as it was.
+        .section .text.relocate, "ax"
         lea     rdi, [rip + image_base]            # the link put the image at 0: this is the slide
         lea     rsi, [rip + load_relocations_start]
         lea     rcx, [rip + load_relocations_end]
@@ -21,13 +24,17 @@ start_up:
         lea     rsi, [rip + relro_end]
         and     rdi, -4096                         # mprotect wants whole pages; they are 4 KiB here
         sub     rsi, rdi
-        jbe     .enter                             # nothing to protect
+        jbe     .protected                         # nothing to protect
         mov     edx, 1                             # PROT_READ
         mov     eax, 10                            # mprotect
         syscall
         test    eax, eax
-        jnz     .failed
-.enter:
+        jz      .protected
+        ud2                                        # better no program than an unprotected one
+.protected:
+
+# Enters a program that wants what the kernel gives: all registers zero again, the stack untouched.
+        .section .text.enter, "ax"
         xor     eax, eax
         xor     ecx, ecx
         xor     edx, edx
@@ -35,5 +42,46 @@ start_up:
         xor     edi, edi
         xor     r11d, r11d                         # syscall keeps rflags there
         jmp     entry
-.failed:
-        ud2                                        # better no program than an unprotected one
+
+# Takes argc, argv and the environment from the kernel's stack.
+        .section .text.arguments, "ax"
+        mov     r12, [rsp]                         # argc
+        lea     r13, [rsp + 8]                     # argv
+        lea     r14, [r13 + 8*r12 + 8]             # the environment, behind argv's null
+
+# Moves to a stack of the size that was asked for, a guard of 64 KiB below it.
+        .section .text.stack, "ax"
+        xor     edi, edi                           # wherever there is room
+        movabs  rsi, offset stack_size             # the guard included
+        mov     edx, 3                             # PROT_READ | PROT_WRITE
+        mov     r10d, 0x20022                      # MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK
+        mov     r8, -1
+        xor     r9d, r9d
+        mov     eax, 9                             # mmap
+        syscall
+        cmp     rax, -4096                         # errors are -4095 to -1
+        ja      .no_stack
+        lea     rsp, [rax + rsi]                   # it grows down from its end
+        mov     rdi, rax
+        mov     esi, 0x10000
+        xor     edx, edx                           # PROT_NONE
+        mov     eax, 10                            # mprotect
+        syscall
+        test    eax, eax
+        jz      .guarded
+.no_stack:
+        ud2
+.guarded:
+
+# Calls the program as main(argc, argv, environment), and exits with what it returns.
+        .section .text.call_main, "ax"
+        xor     ebp, ebp                           # the outermost frame
+        and     rsp, -16                           # as every call wants it
+        mov     rdi, r12
+        mov     rsi, r13
+        mov     rdx, r14
+        call    entry
+        mov     edi, eax
+        mov     eax, 231                           # exit_group
+        syscall
+        ud2

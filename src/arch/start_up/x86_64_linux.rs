@@ -1,52 +1,106 @@
 //! The bytes of `x86_64-linux.s`, which says what they do and why; a test assembles it and compares.
 
-use super::StartUpSymbol::{Entry, Landmark};
-use super::{StartUp, StartUpRelocation, at};
-use crate::arch::x86_64::{CALL32, REL32};
+use super::StartUpSymbol::{Entry, Landmark, StackSize};
+use super::{StartUp, StartUps, at};
+use crate::arch::x86_64::{ABS64, CALL32, REL32};
 use crate::program::Landmark::{
     ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart,
 };
 
-pub(super) static START_UP: StartUp = StartUp { code: CODE, relocations: RELOCATIONS };
+pub(super) static START_UPS: StartUps = StartUps {
+    relocate: StartUp {
+        code: RELOCATE,
+        relocations: &[
+            at(0x03, REL32, Landmark(ImageBase), -4),
+            at(0x0a, REL32, Landmark(LoadRelocationsStart), -4),
+            at(0x11, REL32, Landmark(LoadRelocationsEnd), -4),
+            at(0x31, REL32, Landmark(RelRoStart), -4),
+            at(0x38, REL32, Landmark(RelRoEnd), -4),
+        ],
+    },
+    enter: StartUp { code: ENTER, relocations: &[at(0x0e, CALL32, Entry, -4)] },
+    arguments: StartUp { code: ARGUMENTS, relocations: &[] },
+    stack: StartUp { code: STACK, relocations: &[at(0x04, ABS64, StackSize, 0)] },
+    call_main: StartUp { code: CALL_MAIN, relocations: &[at(0x10, CALL32, Entry, -4)] },
+};
 
 #[rustfmt::skip]
-static CODE: &[u8] = &[
+static RELOCATE: &[u8] = &[
     0x48, 0x8d, 0x3d, 0x00, 0x00, 0x00, 0x00, // lea rdi, [rip]
     0x48, 0x8d, 0x35, 0x00, 0x00, 0x00, 0x00, // lea rsi, [rip]
     0x48, 0x8d, 0x0d, 0x00, 0x00, 0x00, 0x00, // lea rcx, [rip]
     0x48, 0x39, 0xce,                         // cmp rsi, rcx
     0x73, 0x14,                               // jae 0x2e
     0x48, 0x8b, 0x06,                         // mov rax, qword ptr [rsi]
-    0x48, 0x8b, 0x56, 0x10,                   // mov rdx, qword ptr [rsi + 16]
+    0x48, 0x8b, 0x56, 0x10,                   // mov rdx, qword ptr [rsi + 0x10]
     0x48, 0x01, 0xfa,                         // add rdx, rdi
     0x48, 0x89, 0x14, 0x07,                   // mov qword ptr [rdi + rax], rdx
-    0x48, 0x83, 0xc6, 0x18,                   // add rsi, 24
+    0x48, 0x83, 0xc6, 0x18,                   // add rsi, 0x18
     0xeb, 0xe7,                               // jmp 0x15
     0x48, 0x8d, 0x3d, 0x00, 0x00, 0x00, 0x00, // lea rdi, [rip]
     0x48, 0x8d, 0x35, 0x00, 0x00, 0x00, 0x00, // lea rsi, [rip]
-    0x48, 0x81, 0xe7, 0x00, 0xf0, 0xff, 0xff, // and rdi, -4096
+    0x48, 0x81, 0xe7, 0x00, 0xf0, 0xff, 0xff, // and rdi, -0x1000
     0x48, 0x29, 0xfe,                         // sub rsi, rdi
-    0x76, 0x10,                               // jbe 0x58
-    0xba, 0x01, 0x00, 0x00, 0x00,             // mov edx, 1
-    0xb8, 0x0a, 0x00, 0x00, 0x00,             // mov eax, 10
+    0x76, 0x12,                               // jbe 0x5a
+    0xba, 0x01, 0x00, 0x00, 0x00,             // mov edx, 0x1
+    0xb8, 0x0a, 0x00, 0x00, 0x00,             // mov eax, 0xa
     0x0f, 0x05,                               // syscall
     0x85, 0xc0,                               // test eax, eax
-    0x75, 0x12,                               // jne 0x6a
-    0x31, 0xc0,                               // xor eax, eax
-    0x31, 0xc9,                               // xor ecx, ecx
-    0x31, 0xd2,                               // xor edx, edx
-    0x31, 0xf6,                               // xor esi, esi
-    0x31, 0xff,                               // xor edi, edi
-    0x45, 0x31, 0xdb,                         // xor r11d, r11d
-    0xe9, 0x00, 0x00, 0x00, 0x00,             // jmp 0x6a
+    0x74, 0x02,                               // je 0x5a
     0x0f, 0x0b,                               // ud2
 ];
 
-static RELOCATIONS: &[StartUpRelocation] = &[
-    at(0x03, REL32, Landmark(ImageBase), -4),
-    at(0x0a, REL32, Landmark(LoadRelocationsStart), -4),
-    at(0x11, REL32, Landmark(LoadRelocationsEnd), -4),
-    at(0x31, REL32, Landmark(RelRoStart), -4),
-    at(0x38, REL32, Landmark(RelRoEnd), -4),
-    at(0x66, CALL32, Entry, -4),
+#[rustfmt::skip]
+static ENTER: &[u8] = &[
+    0x31, 0xc0,                   // xor eax, eax
+    0x31, 0xc9,                   // xor ecx, ecx
+    0x31, 0xd2,                   // xor edx, edx
+    0x31, 0xf6,                   // xor esi, esi
+    0x31, 0xff,                   // xor edi, edi
+    0x45, 0x31, 0xdb,             // xor r11d, r11d
+    0xe9, 0x00, 0x00, 0x00, 0x00, // jmp 0x12
+];
+
+#[rustfmt::skip]
+static ARGUMENTS: &[u8] = &[
+    0x4c, 0x8b, 0x24, 0x24,       // mov r12, qword ptr [rsp]
+    0x4c, 0x8d, 0x6c, 0x24, 0x08, // lea r13, [rsp + 0x8]
+    0x4f, 0x8d, 0x74, 0xe5, 0x08, // lea r14, [r13 + 8*r12 + 0x8]
+];
+
+#[rustfmt::skip]
+static STACK: &[u8] = &[
+    0x31, 0xff,                                                 // xor edi, edi
+    0x48, 0xbe, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // movabs rsi, 0x0
+    0xba, 0x03, 0x00, 0x00, 0x00,                               // mov edx, 0x3
+    0x41, 0xba, 0x22, 0x00, 0x02, 0x00,                         // mov r10d, 0x20022
+    0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff,                   // mov r8, -0x1
+    0x45, 0x31, 0xc9,                                           // xor r9d, r9d
+    0xb8, 0x09, 0x00, 0x00, 0x00,                               // mov eax, 0x9
+    0x0f, 0x05,                                                 // syscall
+    0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff,                         // cmp rax, -0x1000
+    0x77, 0x19,                                                 // ja 0x49
+    0x48, 0x8d, 0x24, 0x30,                                     // lea rsp, [rax + rsi]
+    0x48, 0x89, 0xc7,                                           // mov rdi, rax
+    0xbe, 0x00, 0x00, 0x01, 0x00,                               // mov esi, 0x10000
+    0x31, 0xd2,                                                 // xor edx, edx
+    0xb8, 0x0a, 0x00, 0x00, 0x00,                               // mov eax, 0xa
+    0x0f, 0x05,                                                 // syscall
+    0x85, 0xc0,                                                 // test eax, eax
+    0x74, 0x02,                                                 // je 0x4b
+    0x0f, 0x0b,                                                 // ud2
+];
+
+#[rustfmt::skip]
+static CALL_MAIN: &[u8] = &[
+    0x31, 0xed,                   // xor ebp, ebp
+    0x48, 0x83, 0xe4, 0xf0,       // and rsp, -0x10
+    0x4c, 0x89, 0xe7,             // mov rdi, r12
+    0x4c, 0x89, 0xee,             // mov rsi, r13
+    0x4c, 0x89, 0xf2,             // mov rdx, r14
+    0xe8, 0x00, 0x00, 0x00, 0x00, // call 0x14
+    0x89, 0xc7,                   // mov edi, eax
+    0xb8, 0xe7, 0x00, 0x00, 0x00, // mov eax, 0xe7
+    0x0f, 0x05,                   // syscall
+    0x0f, 0x0b,                   // ud2
 ];

@@ -1,5 +1,6 @@
 //! ELF64 executables for Linux (System V ABI, gABI chapters 4 and 5; Linux `fs/binfmt_elf.c`).
 
+mod dynamic;
 mod plan;
 mod seal;
 mod tables;
@@ -26,12 +27,12 @@ impl Format for Elf {
         plan::check(program)
     }
 
-    fn loader(_: &Program<'_>) -> Loader {
-        plan::LOADER
+    fn loader(program: &Program<'_>) -> Loader {
+        plan::loader(program)
     }
 
     fn plan(program: &Program<'_>) -> &'static [SegmentRow] {
-        plan::segments(program.wishes.position)
+        plan::segments(program)
     }
 
     fn rules(program: &Program<'_>) -> Rules {

@@ -6,12 +6,15 @@
 //! so that constants cannot be executed. What turns read-only after relocation is a segment of its own,
 //! so that whole pages of it can be protected.
 
+use super::dynamic::is_dynamic;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::plan::{
     ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole, SegmentRow,
     TableId,
 };
-use crate::program::{LibraryId, Position, Program, SectionKind};
+use crate::program::{
+    Definition, ImportName, LibraryId, OutputKind, Position, Program, SectionKind, Start,
+};
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
 
@@ -29,6 +32,24 @@ pub(super) const STRTAB: TableId = TableId(4);
 pub(super) const SHSTRTAB: TableId = TableId(5);
 /// The section headers.
 pub(super) const SECTION_HEADERS: TableId = TableId(6);
+/// The path of the dynamic linker.
+pub(super) const INTERP: TableId = TableId(7);
+/// What the dynamic linker reads, and where its other tables are.
+pub(super) const DYNAMIC: TableId = TableId(8);
+/// Symbols that it looks up, and that others look up here.
+pub(super) const DYNSYM: TableId = TableId(9);
+/// Their names.
+pub(super) const DYNSTR: TableId = TableId(10);
+/// How others find a symbol by its name.
+pub(super) const GNU_HASH: TableId = TableId(11);
+/// The same, in the way of System V.
+pub(super) const HASH: TableId = TableId(12);
+/// Each symbol's version.
+pub(super) const VERSYM: TableId = TableId(13);
+/// The versions that are wanted of libraries.
+pub(super) const VERNEED: TableId = TableId(14);
+/// The versions that the library has.
+pub(super) const VERDEF: TableId = TableId(15);
 
 const fn table(name: &'static str, table: TableId) -> SectionRow {
     SectionRow { name, role: Role::Table(table) }
@@ -102,6 +123,41 @@ static INDEPENDENT: &[SegmentRow] = &[
     NOT_MAPPED,
 ];
 
+/// What a dynamic linker loads: it wants its tables in memory, the one that it starts from where it may
+/// write (`DT_DEBUG`).
+static DYNAMIC_SEGMENTS: &[SegmentRow] = &[
+    mapped(
+        "constants",
+        Permissions::READ,
+        &[
+            table("headers", HEADERS),
+            table(".interp", INTERP),
+            table(".note.gnu.build-id", BUILD_ID),
+            table(".gnu.hash", GNU_HASH),
+            table(".hash", HASH),
+            table(".dynsym", DYNSYM),
+            table(".dynstr", DYNSTR),
+            table(".gnu.version", VERSYM),
+            table(".gnu.version_d", VERDEF),
+            table(".gnu.version_r", VERNEED),
+            table(".rela.dyn", RELA_DYN),
+            kind(".rodata", SectionKind::ReadOnly),
+            UNWIND,
+            UNWIND_RECORDS,
+        ],
+    ),
+    CODE,
+    SegmentRow {
+        name: "relro",
+        permissions: Permissions::READ_WRITE,
+        role: SegmentRole::RelRo,
+        filled: false,
+        sections: &[table(".dynamic", DYNAMIC), REL_RO, SLOTS],
+    },
+    DATA,
+    NOT_MAPPED,
+];
+
 /// At a fixed position every address is known now, so pointers are constants like others.
 static FIXED: &[SegmentRow] = &[
     mapped(
@@ -122,8 +178,9 @@ static FIXED: &[SegmentRow] = &[
     NOT_MAPPED,
 ];
 
-pub(super) fn segments(position: Position) -> &'static [SegmentRow] {
-    match position {
+pub(super) fn segments(program: &Program<'_>) -> &'static [SegmentRow] {
+    match program.wishes.position {
+        _ if is_dynamic(program) => DYNAMIC_SEGMENTS,
         Position::Independent => INDEPENDENT,
         Position::Fixed => FIXED,
     }
@@ -155,9 +212,15 @@ pub(super) fn rules(program: &Program<'_>) -> Rules {
     }
 }
 
-/// The kernel applies no relocations, and a program without a dynamic linker has nobody else.
-pub(super) const LOADER: Loader =
-    Loader { relocates: false, import_pointers: true, import_slots: ImportSlots::AmongOthers };
+/// The kernel applies no relocations; a program without a dynamic linker has nobody else.
+pub(super) fn loader(program: &Program<'_>) -> Loader {
+    Loader {
+        relocates: is_dynamic(program),
+        calls_main: false,
+        import_pointers: true,
+        import_slots: ImportSlots::AmongOthers,
+    }
+}
 
 /// Nothing but the position can be asked of the kernel in a file.
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
@@ -167,7 +230,6 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         ("base", wishes.base.is_some()),
         ("subsystem", wishes.subsystem.is_some()),
         ("oldest-system", wishes.oldest_system.is_some()),
-        ("stack.size", wishes.stack.size.is_some()),
         ("stack.commit", wishes.stack.commit.is_some()),
         ("heap.size", wishes.heap.size.is_some()),
         ("heap.commit", wishes.heap.commit.is_some()),
@@ -178,13 +240,106 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
     }
-    if let Some(library) = program.libraries().first() {
+    if wishes.stack.size.is_some() && wishes.start != Start::Main {
         let message = format!(
-            "imports (here from `{}`) are not supported on {}: programs there are static",
-            library.name, program.target
+            "`stack.size` means nothing to a raw program on {}: the kernel decides how large its stack is",
+            program.target
         );
-        let place = Place::Library(LibraryId::new(0));
-        errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+        errors.push(
+            Error::new(ErrorKind::Unsupported, message)
+                .at(Place::Wish("stack.size"), "")
+                .help("start = \"main\" moves to a stack of that size before it calls the entry"),
+        );
     }
+    check_dynamic(program, &mut errors);
     errors.into_result(())
+}
+
+/// What only a dynamic linker can honour, and what it cannot.
+fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
+    let is_library = program.kind == OutputKind::SharedLibrary;
+    for (key, wished) in [
+        ("interpreter", program.interpreter.is_some() && (is_library || !is_dynamic(program))),
+        ("runpath", program.run_path.is_some() && !is_dynamic(program)),
+    ] {
+        if wished {
+            let message = format!("`{key}` means nothing to a file that names no dynamic linker");
+            errors.push(
+                Error::new(ErrorKind::Unsupported, message)
+                    .at(Place::Wish(key), "")
+                    .help("a program names one when it imports something"),
+            );
+        }
+    }
+    if is_library {
+        for (key, wished, why) in [
+            ("position", program.wishes.position == Position::Fixed, "it lies where there is room"),
+            ("start", program.wishes.start != Start::Raw, "programs call what it exports"),
+        ] {
+            if wished {
+                let message = format!("a shared library has no `{key}` of its own: {why}");
+                errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
+            }
+        }
+    }
+    let paths = [("interpreter", &program.interpreter), ("runpath", &program.run_path)];
+    for (key, path) in paths {
+        if path.as_ref().is_some_and(|path| path.is_empty() || path.contains('\0')) {
+            let message = format!("`{key}` is empty or holds a NUL");
+            errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Wish(key), ""));
+        }
+    }
+    for (index, library) in program.libraries().iter().enumerate() {
+        if library.name.is_empty() || library.name.contains('\0') {
+            let message =
+                format!("{:?} is no name of a library: it is empty or holds a NUL", library.name);
+            let place = Place::Library(LibraryId::new(index));
+            errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+        }
+    }
+    for (id, symbol) in program.symbols_with_ids() {
+        let Definition::Import(import) = symbol.definition else { continue };
+        let import = &program.imports()[import.index()];
+        let message = match &import.name {
+            ImportName::Ordinal(ordinal) => {
+                format!("{} knows no imports by number (here {ordinal})", program.target)
+            }
+            ImportName::Name(name) => {
+                let version = import.version.as_deref().unwrap_or("none");
+                if [name, version].iter().all(|text| !text.is_empty() && !text.contains('\0')) {
+                    continue;
+                }
+                format!("{name:?} in version {version:?}: a name is not empty and holds no NUL")
+            }
+        };
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(id), ""));
+    }
+    for export in &program.exports {
+        let version = export.version.as_deref().unwrap_or("none");
+        let message = if let Some(ordinal) = export.ordinal {
+            format!("{} knows no exports by number (here {ordinal})", program.target)
+        } else if [&*export.name, version].iter().any(|text| text.is_empty() || text.contains('\0'))
+        {
+            format!("the export {:?}: a name is not empty and holds no NUL", export.name)
+        } else {
+            continue;
+        };
+        errors.push(
+            Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(export.symbol), ""),
+        );
+    }
+    // 15 bits number versions (gABI extension, "Symbol Versioning": bit 15 hides one).
+    let imported = program.imports().iter().filter(|import| import.version.is_some()).count();
+    let exported = program.exports.iter().filter(|export| export.version.is_some()).count();
+    let most = 0x7fff - 3;
+    if imported + exported > most {
+        let message = format!(
+            "{} versioned names are too many: there are numbers for {most}",
+            imported + exported
+        );
+        errors.push(
+            Error::new(ErrorKind::TooLarge, message)
+                .value((imported + exported) as i128, 0..=most as i128),
+        );
+    }
 }

@@ -5,6 +5,7 @@ use object::write::StringTable;
 use object::write::elf::Encoder;
 use object::{Endianness, U32};
 
+use super::dynamic::Dynamic;
 use super::plan::{BUILD_ID, HEADERS, RELA_DYN, SECTION_HEADERS, SHSTRTAB, STRTAB, SYMTAB};
 use crate::error::{Error, ErrorKind, Place, Result};
 use crate::format::layout::{Gathered, NamedSymbol};
@@ -45,6 +46,10 @@ pub(super) fn count(items: usize) -> u32 {
 pub(super) enum ProgramHeader {
     /// `PT_PHDR`: where the program headers lie themselves.
     Headers,
+    /// `PT_INTERP`: the path of the dynamic linker.
+    Interpreter,
+    /// `PT_DYNAMIC`: what the dynamic linker reads.
+    Dynamic,
     /// `PT_LOAD`: this segment of the layout.
     Load(usize),
     /// `PT_NOTE`: the build identity.
@@ -68,6 +73,7 @@ pub(crate) struct Tables {
     pub(super) local_symbols: u32,
     pub(super) symbol_names: Strings,
     pub(super) section_names: Strings,
+    pub(super) dynamic: Option<Dynamic>,
     load_relocations: u64,
     has_symbols: bool,
     encoder: Encoder<Endianness>,
@@ -121,7 +127,7 @@ impl Tables {
             SECTION_HEADERS => {
                 (true, u64::from(self.section_count) * encoder.section_header_size(), word)
             }
-            _ => unreachable!("the plan names no other table"),
+            _ => return self.dynamic.as_ref()?.shape(table),
         };
         present.then_some(Shape { size: Size(size), align })
     }
@@ -150,11 +156,12 @@ pub(super) fn size(gathered: &Gathered<'_>, options: &Options) -> Result<Tables>
         local_symbols: local_symbols + 1, // the null symbol
         symbol_names,
         section_names: Strings::default(),
+        dynamic: Dynamic::new(gathered, encoder(gathered.program.target.architecture)),
         load_relocations: gathered.load_relocations.len() as u64,
         has_symbols,
         encoder: encoder(gathered.program.target.architecture),
     };
-    tables.program_headers = program_headers(gathered);
+    tables.program_headers = program_headers(gathered, tables.dynamic.as_ref());
 
     // The null section, then every output section but the headers themselves.
     let mut next = 1;
@@ -177,8 +184,11 @@ pub(super) fn size(gathered: &Gathered<'_>, options: &Options) -> Result<Tables>
 }
 
 /// Which program headers there are: `PT_PHDR` first, as the gABI asks, then segments as they ascend.
-fn program_headers(gathered: &Gathered<'_>) -> Vec<ProgramHeader> {
+fn program_headers(gathered: &Gathered<'_>, dynamic: Option<&Dynamic>) -> Vec<ProgramHeader> {
     let mut headers = vec![ProgramHeader::Headers];
+    if dynamic.is_some_and(|dynamic| dynamic.interpreter.is_some()) {
+        headers.push(ProgramHeader::Interpreter);
+    }
     let present = gathered.segments.iter().filter(|segment| {
         !segment.sections.is_empty() && segment.row.role != SegmentRole::NotMapped
     });
@@ -186,6 +196,9 @@ fn program_headers(gathered: &Gathered<'_>) -> Vec<ProgramHeader> {
     for (index, segment) in present.enumerate() {
         headers.push(ProgramHeader::Load(index));
         has_relro |= segment.row.role == SegmentRole::RelRo;
+    }
+    if dynamic.is_some() {
+        headers.push(ProgramHeader::Dynamic);
     }
     headers.push(ProgramHeader::Note);
     if gathered.has(Role::Kind(SectionKind::Unwind)) {

@@ -1,5 +1,7 @@
 //! The bytes of an ELF file's own tables, top to bottom as in the file.
 
+use std::collections::{HashMap, HashSet};
+
 use object::elf;
 use object::pod;
 use object::write::elf::{
@@ -8,10 +10,14 @@ use object::write::elf::{
 use object::{Endianness, U32};
 
 use super::Elf;
-use super::plan::{BUILD_ID, HEADERS, RELA_DYN, SECTION_HEADERS, SHSTRTAB, STRTAB, SYMTAB};
+use super::dynamic::{Dynamic, DynamicSymbol};
+use super::plan::{
+    BUILD_ID, DYNAMIC, DYNSTR, DYNSYM, GNU_HASH, HASH, HEADERS, INTERP, RELA_DYN, SECTION_HEADERS,
+    SHSTRTAB, STRTAB, SYMTAB, VERDEF, VERNEED, VERSYM,
+};
 use super::tables::{BUILD_ID_SIZE, NOTE_OWNER, ProgramHeader, count, encoder, machine};
 use crate::format::Linked;
-use crate::format::layout::{LaidOutSection, Layout, NamedSymbol, Segment};
+use crate::format::layout::{LaidOutSection, Layout, LoadRelocation, NamedSymbol, Segment};
 use crate::format::plan::{Permissions, Role, TableId};
 use crate::program::{Binding, Position, SectionKind, SymbolType};
 use crate::target::Architecture;
@@ -27,7 +33,89 @@ pub(super) fn table(linked: &Linked<'_, Elf>, table: TableId) -> Vec<u8> {
         STRTAB => linked.tables.symbol_names.bytes.clone(),
         SHSTRTAB => linked.tables.section_names.bytes.clone(),
         SECTION_HEADERS => section_headers(linked, encoder),
+        _ => {
+            let dynamic = linked.tables.dynamic.as_ref();
+            dynamic_table(
+                linked,
+                dynamic.expect("only dynamic files have other tables"),
+                encoder,
+                table,
+            )
+        }
+    }
+}
+
+/// The bytes of a table that the dynamic linker reads.
+fn dynamic_table(
+    linked: &Linked<'_, Elf>,
+    dynamic: &Dynamic,
+    encoder: Encoder<Endianness>,
+    table: TableId,
+) -> Vec<u8> {
+    match table {
+        INTERP => dynamic.interpreter.clone().unwrap_or_default(),
+        DYNSYM => dynamic_symbols(linked, dynamic, encoder),
+        DYNSTR => dynamic.strings.bytes.clone(),
+        GNU_HASH => dynamic.gnu_hash(),
+        HASH => dynamic.sysv_hash(),
+        VERSYM => dynamic.versym(),
+        VERNEED => dynamic.verneed(),
+        VERDEF => dynamic.verdef(),
+        DYNAMIC => {
+            let mut bytes = Vec::new();
+            let entries = dynamic.entries(|table| {
+                let section = linked.layout.section(Role::Table(table))?;
+                Some((section.address, section.size))
+            });
+            for (tag, value) in entries {
+                encoder.dynamic(&mut bytes, tag, value).expect("64 bits hold every value");
+            }
+            bytes
+        }
         _ => unreachable!("the plan names no other table"),
+    }
+}
+
+fn dynamic_symbols(
+    linked: &Linked<'_, Elf>,
+    dynamic: &Dynamic,
+    encoder: Encoder<Endianness>,
+) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    encoder.null_symbol(&mut bytes);
+    let named: HashMap<_, _> =
+        linked.gathered.symbols.iter().map(|named| (named.id, named)).collect();
+    for symbol in &dynamic.symbols {
+        let entry = match named.get(&symbol.symbol).filter(|_| symbol.is_export) {
+            Some(named) => exported_symbol(linked, named, symbol.name),
+            None => imported_symbol(linked, symbol),
+        };
+        encoder.symbol(&mut bytes, &entry);
+    }
+    bytes
+}
+
+/// A symbol that others see, whoever saw it inside.
+fn exported_symbol(linked: &Linked<'_, Elf>, named: &NamedSymbol<'_>, st_name: u32) -> Sym {
+    let binding = match named.binding {
+        Binding::Weak => Binding::Weak,
+        Binding::Local | Binding::Global => Binding::Global,
+    };
+    symbol_entry(linked, &NamedSymbol { binding, ..*named }, st_name)
+}
+
+/// A symbol that some library has.
+fn imported_symbol(linked: &Linked<'_, Elf>, symbol: &DynamicSymbol) -> Sym {
+    let is_weak = linked.gathered.program.symbol(symbol.symbol).binding == Binding::Weak;
+    let binding = if is_weak { elf::STB_WEAK } else { elf::STB_GLOBAL };
+    Sym {
+        section: None,
+        st_name: symbol.name,
+        st_info: elf::SymbolInfo::new(binding, elf::STT_NOTYPE),
+        st_other: elf::SymbolOther::default(),
+        st_shndx: elf::SHN_UNDEF,
+        st_value: 0,
+        st_size: 0,
     }
 }
 
@@ -35,18 +123,20 @@ fn find(layout: &Layout, table: TableId) -> &LaidOutSection {
     layout.section(Role::Table(table)).expect("every file has this table")
 }
 
+/// The index of a table's section header; 0 for one that the file does not have.
+fn section_index(linked: &Linked<'_, Elf>, table: TableId) -> u32 {
+    let mut sections = linked.gathered.sections();
+    let index = sections.position(|section| section.role == Role::Table(table));
+    index.and_then(|index| linked.tables.header_indices[index]).unwrap_or(0)
+}
+
 fn file_layout(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> FileHeaderLayout {
-    let index_of = |table| {
-        let mut sections = linked.gathered.sections();
-        let index = sections.position(|section| section.role == Role::Table(table));
-        index.and_then(|index| linked.tables.header_indices[index]).unwrap_or(0)
-    };
     FileHeaderLayout {
         e_phoff: encoder.file_header_size(),
         segment_num: count(linked.tables.program_headers.len()),
         e_shoff: find(linked.layout, SECTION_HEADERS).offset.0,
         section_num: linked.tables.section_count,
-        shstrtab_index: index_of(SHSTRTAB),
+        shstrtab_index: section_index(linked, SHSTRTAB),
     }
 }
 
@@ -59,7 +149,7 @@ fn headers(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Vec<u8> {
             Position::Fixed => elf::ET_EXEC,
         },
         e_machine: machine(layout.target.architecture),
-        e_entry: layout.entry.0,
+        e_entry: layout.entry.map_or(0, |entry| entry.0),
         ..FileHeader::default()
     };
     encoder
@@ -97,6 +187,12 @@ fn program_header(layout: &Layout, encoder: Encoder<Endianness>, header: Program
             let behind_file_header = encoder.file_header_size();
             let word = encoder.address_size();
             of_section(find(layout, HEADERS), behind_file_header, word, elf::PT_PHDR)
+        }
+        ProgramHeader::Interpreter => of_section(find(layout, INTERP), 0, 1, elf::PT_INTERP),
+        ProgramHeader::Dynamic => {
+            let dynamic = find(layout, DYNAMIC);
+            let header = of_section(dynamic, 0, dynamic.align.get(), elf::PT_DYNAMIC);
+            Header { p_flags: flags(Permissions::READ_WRITE), ..header }
         }
         ProgramHeader::Load(index) => {
             let segment = &layout.segments[index];
@@ -159,22 +255,63 @@ fn build_id_note() -> Vec<u8> {
     bytes
 }
 
-/// One entry a word: where it lies, and the address that the link gave its symbol, both before the
-/// loader's slide.
+/// One entry a word: where it lies, and what it becomes; those that only follow the image's place first,
+/// since `DT_RELACOUNT` counts them.
 fn load_relocations(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Vec<u8> {
     let layout = linked.layout;
-    let r_type = match layout.target.architecture {
-        Architecture::X86_64 => elf::R_X86_64_RELATIVE,
-        Architecture::Aarch64 => elf::R_AARCH64_RELATIVE,
+    let kinds = Kinds::of(layout.target.architecture);
+    let slots: HashSet<_> = linked.gathered.imports.iter().filter_map(|kept| kept.slot).collect();
+    let entry = |relocation: &LoadRelocation| {
+        let r_offset = layout.section_address(relocation.section).0 + relocation.offset;
+        let dynamic = linked.tables.dynamic.as_ref().filter(|_| relocation.import.is_some());
+        let Some(dynamic) = dynamic else {
+            let address = layout.symbol(relocation.symbol).0.wrapping_add_signed(relocation.addend);
+            let r_addend = address.cast_signed();
+            return Rel { r_offset, r_sym: 0, r_type: kinds.relative, r_addend };
+        };
+        let is_slot = slots.contains(&(relocation.section, relocation.offset));
+        Rel {
+            r_offset,
+            r_sym: dynamic.import_index(relocation.symbol),
+            r_type: if is_slot { kinds.slot } else { kinds.pointer },
+            r_addend: relocation.addend,
+        }
     };
     let mut bytes = Vec::new();
-    for relocation in &linked.gathered.load_relocations {
-        let address = layout.section_address(relocation.section).0 + relocation.offset;
-        let target = layout.symbol(relocation.symbol).0.wrapping_add_signed(relocation.addend);
-        let entry = Rel { r_offset: address, r_sym: 0, r_type, r_addend: target.cast_signed() };
-        encoder.relocation(&mut bytes, true, &entry);
+    let all = &linked.gathered.load_relocations;
+    let (relative, bound): (Vec<_>, Vec<_>) =
+        all.iter().partition(|relocation| relocation.import.is_none());
+    for relocation in relative.into_iter().chain(bound) {
+        encoder.relocation(&mut bytes, true, &entry(relocation));
     }
     bytes
+}
+
+/// The numbers of an architecture's dynamic relocations.
+struct Kinds {
+    /// The image's place and an addend.
+    relative: elf::RelocationType,
+    /// A symbol's address.
+    slot: elf::RelocationType,
+    /// A symbol's address and an addend.
+    pointer: elf::RelocationType,
+}
+
+impl Kinds {
+    fn of(architecture: Architecture) -> Self {
+        match architecture {
+            Architecture::X86_64 => Self {
+                relative: elf::R_X86_64_RELATIVE,
+                slot: elf::R_X86_64_GLOB_DAT,
+                pointer: elf::R_X86_64_64,
+            },
+            Architecture::Aarch64 => Self {
+                relative: elf::R_AARCH64_RELATIVE,
+                slot: elf::R_AARCH64_GLOB_DAT,
+                pointer: elf::R_AARCH64_ABS64,
+            },
+        }
+    }
 }
 
 fn symbols(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Vec<u8> {
@@ -251,16 +388,26 @@ fn section_headers(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Ve
 /// What a section header says beside name and place.
 fn by_role(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>, role: Role) -> SectionHeader {
     let plain = |sh_type| SectionHeader { sh_type, ..SectionHeader::default() };
+    let index = |table| section_index(linked, table);
+    let versions = linked.tables.dynamic.as_ref().map_or((0, 0), Dynamic::version_counts);
     match role {
         Role::Table(BUILD_ID) => plain(elf::SHT_NOTE),
-        Role::Table(RELA_DYN) => encoder.relocation_section_header(true),
+        Role::Table(RELA_DYN) => {
+            SectionHeader { sh_link: index(DYNSYM), ..encoder.relocation_section_header(true) }
+        }
         Role::Table(SYMTAB) => {
-            let mut sections = linked.gathered.sections();
-            let strings = sections.position(|section| section.role == Role::Table(STRTAB));
-            let strings = strings.and_then(|index| linked.tables.header_indices[index]);
-            encoder.symtab_section_header(strings.unwrap_or(0), linked.tables.local_symbols)
+            encoder.symtab_section_header(index(STRTAB), linked.tables.local_symbols)
         }
         Role::Table(STRTAB | SHSTRTAB) => encoder.strtab_section_header(),
+        Role::Table(DYNSTR) => encoder.dynstr_section_header(),
+        // Behind the null symbol, which is local, there are none but what others see.
+        Role::Table(DYNSYM) => encoder.dynsym_section_header(index(DYNSTR), 1),
+        Role::Table(DYNAMIC) => encoder.dynamic_section_header(index(DYNSTR)),
+        Role::Table(GNU_HASH) => encoder.gnu_hash_section_header(index(DYNSYM)),
+        Role::Table(HASH) => encoder.hash_section_header(index(DYNSYM)),
+        Role::Table(VERSYM) => encoder.gnu_versym_section_header(index(DYNSYM)),
+        Role::Table(VERNEED) => encoder.gnu_verneed_section_header(index(DYNSTR), versions.0),
+        Role::Table(VERDEF) => encoder.gnu_verdef_section_header(index(DYNSTR), versions.1),
         Role::Kind(SectionKind::Bss) => plain(elf::SHT_NOBITS),
         _ => plain(elf::SHT_PROGBITS),
     }

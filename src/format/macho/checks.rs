@@ -2,7 +2,7 @@
 
 use super::plan::{LOWEST_BASE, PAGE, SDK, is_dynamic, oldest_system, version};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::program::{ImportName, LibraryId, Position, Program};
+use crate::program::{ImportName, LibraryId, Position, Program, Start};
 use crate::target::Architecture;
 
 /// Ordinals of libraries above this stand for something else in an import of a chain (`ChainedFixups`:
@@ -18,6 +18,11 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         ("stack.commit", wishes.stack.commit.is_some(), "memory is there once it is used"),
         ("heap.size", wishes.heap.size.is_some(), "heaps grow as long as there is memory"),
         ("heap.commit", wishes.heap.commit.is_some(), "memory is there once it is used"),
+        (
+            "start",
+            wishes.start == Start::Main && !is_dynamic(program),
+            "at a fixed position nobody calls the entry",
+        ),
         (
             "stack.size",
             wishes.stack.size.is_some() && !is_dynamic(program),
@@ -39,6 +44,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
     }
     check_base(program, &mut errors);
     check_version(program, &mut errors);
+    check_dynamic(program, &mut errors);
     check_libraries(program, &mut errors);
     errors.into_result(())
 }
@@ -135,4 +141,9 @@ fn check_libraries(program: &Program<'_>, errors: &mut Collector) {
         let place = Place::Library(import.library);
         errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
     }
+}
+
+/// What only other systems' files can say.
+fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
+    crate::format::refuse_exports(program, errors);
 }

@@ -189,7 +189,7 @@ pub(super) fn encode(command: Command, linked: &Linked<'_, MachO>, bytes: &mut V
             let command = macho::EntryPointCommand {
                 cmd: U32::new(LE, macho::LC_MAIN),
                 cmdsize: le32(size_u32::<macho::EntryPointCommand<LE>>()),
-                entryoff: U64::new(LE, linked.layout.entry.0 - linked.layout.image_base.0),
+                entryoff: U64::new(LE, entry(linked) - linked.layout.image_base.0),
                 // 0 is the system's own choice.
                 stacksize: U64::new(LE, wished.0.next_multiple_of(PAGE.get())),
             };
@@ -236,6 +236,14 @@ fn dylinker(linked: &Linked<'_, MachO>, bytes: &mut Vec<u8>) {
     bytes.extend_from_slice(pod::bytes_of(&header));
     bytes.extend_from_slice(DYLINKER.as_bytes());
     bytes.resize(end, 0);
+}
+
+/// Where the program starts.
+///
+/// # Panics
+/// Never: only executables have a command that asks, and they have an entry.
+fn entry(linked: &Linked<'_, MachO>) -> u64 {
+    linked.layout.entry.expect("an executable has an entry").0
 }
 
 fn command_size(command: Command, linked: &Linked<'_, MachO>) -> u32 {
@@ -315,7 +323,7 @@ fn dynamic_symbol_table(linked: &Linked<'_, MachO>, bytes: &mut Vec<u8>) {
 }
 
 fn unix_thread(linked: &Linked<'_, MachO>, bytes: &mut Vec<u8>) {
-    let state = ThreadState { rip: linked.layout.entry.0, ..ThreadState::default() };
+    let state = ThreadState { rip: entry(linked), ..ThreadState::default() };
     let header = macho::ThreadCommand {
         cmd: U32::new(LE, macho::LC_UNIXTHREAD),
         cmdsize: le32(command_size(Command::UnixThread, linked)),

@@ -242,8 +242,7 @@ fn target<'g>(
     relocation: &LoadRelocation,
 ) -> Result<Target<'g>, Error> {
     if let Some(import) = relocation.import {
-        let kept = gathered.imports.iter().find(|kept| kept.import == import);
-        let kept = kept.expect("an import that a relocation names is kept");
+        let kept = gathered.kept(import).expect("an import that a relocation names is kept");
         let import = ChainedImport {
             name: import_name(gathered, kept),
             ordinal: tables.ordinal(gathered.program, kept),

@@ -140,8 +140,12 @@ pub(super) fn segments(position: Position) -> &'static [SegmentRow] {
 }
 
 /// dyld does it all: rebases, binds slots and pointers alike.
-pub(super) const LOADER: Loader =
-    Loader { relocates: true, import_pointers: true, import_slots: ImportSlots::AmongOthers };
+pub(super) const LOADER: Loader = Loader {
+    relocates: true,
+    calls_main: true,
+    import_pointers: true,
+    import_slots: ImportSlots::AmongOthers,
+};
 
 /// Pages of 16 KiB on both architectures: arm64 has them, and Rosetta runs x86-64 on such a kernel.
 pub(super) const PAGE: Align = Align::of(0x4000);

@@ -2,7 +2,7 @@
 
 use super::plan::{BASE_ALIGN, subsystem};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::program::{ImportName, LibraryId, MemoryWish, Position, Program, Subsystem};
+use crate::program::{ImportName, LibraryId, MemoryWish, Position, Program, Start, Subsystem};
 use crate::target::{Architecture, OperatingSystem};
 
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
@@ -25,11 +25,23 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Library(LibraryId::new(0));
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
+    if program.wishes.start == Start::Main {
+        let message = format!(
+            "`start` cannot be main on {}: nothing there splits a command line into arguments",
+            program.target
+        );
+        errors.push(
+            Error::new(ErrorKind::Unsupported, message)
+                .at(Place::Wish("start"), "")
+                .help("the entry gets what the system gives: docs/ABI.md"),
+        );
+    }
     if program.wishes.oldest_system.is_some() {
         let message = format!("`oldest-system` means nothing on {}", program.target);
         let place = Place::Wish("oldest-system");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
+    check_dynamic(program, &mut errors);
     check_names(program, &mut errors);
     errors.into_result(())
 }
@@ -144,4 +156,9 @@ fn check_names(program: &Program<'_>, errors: &mut Collector) {
             errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
         }
     }
+}
+
+/// What only other systems' files can say.
+fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
+    crate::format::refuse_exports(program, errors);
 }

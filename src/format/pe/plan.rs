@@ -84,8 +84,12 @@ pub(super) static SEGMENTS: &[SegmentRow] = &[
 ];
 
 /// `LdrpSnapModule` and edk2's loader: base relocations are theirs, imports go into the address table.
-pub(super) const LOADER: Loader =
-    Loader { relocates: true, import_pointers: false, import_slots: ImportSlots::ByLibrary };
+pub(super) const LOADER: Loader = Loader {
+    relocates: true,
+    calls_main: false,
+    import_pointers: false,
+    import_slots: ImportSlots::ByLibrary,
+};
 
 /// Bytes in the file come in multiples of this: the smallest that NT takes with pages of 4 KiB.
 pub(super) const FILE_ALIGN: Align = Align::of(0x200);

@@ -144,7 +144,7 @@ fn optional_header(linked: &Linked<'_, Pe>) -> pe::ImageOptionalHeader64 {
         size_of_code: U32::new(LE, sum(is_code, |segment| segment.file_size)),
         size_of_initialized_data: U32::new(LE, sum(is_data, |segment| segment.file_size)),
         size_of_uninitialized_data: U32::new(LE, sum(is_data, zeros)),
-        address_of_entry_point: U32::new(LE, number(layout.entry.0 - layout.image_base.0)),
+        address_of_entry_point: U32::new(LE, entry(layout)),
         base_of_code: U32::new(
             LE,
             code.map_or(0, |segment| number(segment.address.0 - layout.image_base.0)),
@@ -171,6 +171,11 @@ fn optional_header(linked: &Linked<'_, Pe>) -> pe::ImageOptionalHeader64 {
         loader_flags: U32::new(LE, 0),
         number_of_rva_and_sizes: U32::new(LE, number(pe::IMAGE_NUMBEROF_DIRECTORY_ENTRIES as u64)),
     }
+}
+
+/// Where the image starts, from its base; 0 says nowhere.
+fn entry(layout: &Layout) -> u32 {
+    layout.entry.map_or(0, |entry| number(entry.0 - layout.image_base.0))
 }
 
 fn subsystem_number(subsystem: Subsystem) -> pe::Subsystem {

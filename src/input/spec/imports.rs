@@ -9,6 +9,7 @@ use super::expression::check_name;
 use super::source_map::SourceMap;
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::{Binding, Import, ImportName, Program};
+use crate::target::{OperatingSystem, Target};
 
 /// The imports of one table, or of all tables of a target together.
 pub(super) type Imports = IndexMap<String, Library, FxBuildHasher>;
@@ -121,6 +122,17 @@ fn read_import(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Wanted> {
     Some(Wanted { span: entry.span.clone(), local: local.value, name, weak })
 }
 
+/// `name@VERSION`: which of several versions of it is wanted, on systems whose libraries have several.
+fn split_version(target: Target, name: &ImportName<'static>) -> Option<(String, String)> {
+    match name {
+        ImportName::Name(name) if target.operating_system == OperatingSystem::Linux => {
+            let (plain, version) = name.split_once('@')?;
+            Some((plain.to_owned(), version.to_owned()))
+        }
+        _ => None,
+    }
+}
+
 /// Takes over what a more special table says: libraries meet, and in a library what has one local name.
 pub(super) fn override_by(common: &mut Imports, special: &Imports) {
     for (name, library) in special {
@@ -141,8 +153,17 @@ pub(super) fn add(imports: &Imports, program: &mut Program<'_>, map: &mut Source
         let id = program.library(name.clone());
         map.add_library(&library.span);
         for wanted in &library.imports {
-            let import = Import { library: id, name: wanted.name.clone() };
-            let symbol = program.import(wanted.local.clone(), import);
+            let mut import = Import { library: id, name: wanted.name.clone(), version: None };
+            let mut local = wanted.local.clone();
+            if let Some((plain, version)) = split_version(program.target, &wanted.name) {
+                // Unless it says otherwise, the program's own name for it has no version.
+                if matches!(&wanted.name, ImportName::Name(full) if *full == local) {
+                    local.clone_from(&plain);
+                }
+                import.name = ImportName::Name(plain.into());
+                import.version = Some(version.into());
+            }
+            let symbol = program.import(local, import);
             if wanted.weak {
                 program.symbol_mut(symbol).binding = Binding::Weak;
             }

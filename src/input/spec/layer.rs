@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use super::document::{Entry, Key, Located, Reader, entries};
+use super::exports::{self, Exports};
 use super::expression::check_name;
 use super::imports::{self, Imports};
 use super::item::{CODE_CONTENTS, GROUPS, Item};
@@ -27,6 +28,7 @@ pub(super) struct Layer {
     pub(super) entry: Option<Located<String>>,
     pub(super) wishes: WishTable,
     pub(super) imports: Imports,
+    pub(super) exports: Option<Exports>,
     pub(super) constants: Constants,
     pub(super) items: Items,
     pub(super) sections: IndexMap<String, SectionTable, FxBuildHasher>,
@@ -36,6 +38,24 @@ impl Layer {
     /// The keys of a layer.
     pub(super) const KEYS: &[Key<Self>] = &[
         Key { name: "entry", read: Self::read_entry },
+        Key { name: "kind", read: |layer, reader, entry| layer.wishes.read_kind(reader, entry) },
+        Key {
+            name: "library-name",
+            read: |layer, reader, entry| layer.wishes.read_library_name(reader, entry),
+        },
+        Key {
+            name: "interpreter",
+            read: |layer, reader, entry| layer.wishes.read_interpreter(reader, entry),
+        },
+        Key {
+            name: "runpath",
+            read: |layer, reader, entry| layer.wishes.read_run_path(reader, entry),
+        },
+        Key { name: "libc", read: |layer, reader, entry| layer.wishes.read_libc(reader, entry) },
+        Key {
+            name: "exports",
+            read: |layer, reader, entry| layer.exports = exports::read(reader, entry),
+        },
         Key {
             name: "position",
             read: |layer, reader, entry| layer.wishes.read_position(reader, entry),
@@ -46,6 +66,7 @@ impl Layer {
             read: |layer, reader, entry| layer.wishes.read_subsystem(reader, entry),
         },
         Key { name: "macos", read: |layer, reader, entry| layer.wishes.read_macos(reader, entry) },
+        Key { name: "start", read: |layer, reader, entry| layer.wishes.read_start(reader, entry) },
         Key { name: "stack", read: |layer, reader, entry| layer.wishes.read_stack(reader, entry) },
         Key { name: "heap", read: |layer, reader, entry| layer.wishes.read_heap(reader, entry) },
         Key {

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use super::Spec;
 use super::block::{Block, Field, Fixup, Label, Number};
 use super::document::Span;
+use super::exports;
 use super::imports;
 use super::item::GROUPS;
 use super::names::{BUILT_IN, Names, Reference, check_interval};
@@ -52,10 +53,15 @@ pub(super) fn lower<'s>(
     if let Some(name) = &spec.name {
         lowering.program.name = name.into();
     }
-    lowering.program.wishes = merged.wishes.wishes(target, &mut lowering.map);
+    merged.wishes.add(&mut lowering.program, &mut lowering.map);
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
     imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
-    lowering.program.entry = Some(lowering.program.reference(entry));
+    if let Some(exports) = merged.exports {
+        exports::add(exports, &mut lowering.program, &mut lowering.map);
+    }
+    if let Some(entry) = entry {
+        lowering.program.entry = Some(lowering.program.reference(entry));
+    }
     for pending in &pending {
         lowering.relocate(pending);
     }
@@ -74,7 +80,8 @@ pub(super) fn check_parts(spec: &Spec, target: Target) -> Option<Errors> {
 /// What a program is made of.
 struct Parts<'s> {
     merged: Merged<'s>,
-    entry: &'s str,
+    /// Where the program starts; a library need not say.
+    entry: Option<&'s str>,
     arch: &'static Arch,
     units: Vec<Unit<'s>>,
     names: Names,
@@ -83,7 +90,8 @@ struct Parts<'s> {
 impl<'s> Parts<'s> {
     fn new(spec: &'s Spec, target: Target, errors: &mut Collector) -> Self {
         let merged = Merged::new(&spec.common, &spec.tables, target);
-        let entry = merged.entry.map_or(DEFAULT_ENTRY, |entry| &entry.value);
+        let said = merged.entry.map(|entry| entry.value.as_str());
+        let entry = said.or_else(|| (!merged.wishes.is_library()).then_some(DEFAULT_ENTRY));
         let arch = arch::of(target.architecture);
         let mut pieces = Vec::new();
         for (&(kind, name), view) in &merged.items {
@@ -92,7 +100,8 @@ impl<'s> Parts<'s> {
             // A bare file of code has no labels and no name: its first byte is where the program starts.
             let is_nameless = view.is_bare && view.contents.is_some_and(|said| said.key == "file");
             let body = Bodies { arch, errors: &mut *errors }.item(name, group, view);
-            let (item, name) = (name, if is_nameless { entry } else { name });
+            let (item, name) =
+                (name, if is_nameless { entry.unwrap_or(DEFAULT_ENTRY) } else { name });
             pieces.extend(body.map(|body| Piece { item, name, group, view: *view, body }));
         }
         let units = gather(&merged, pieces, errors);
@@ -107,7 +116,7 @@ impl<'s> Parts<'s> {
                     .at(place.clone(), "")
                     .help(format!("give [target.{target}] a `hex` or a `file`")),
             );
-        } else if !self.names.has_place(self.entry) {
+        } else if self.entry.is_some_and(|entry| !self.names.has_place(entry)) {
             errors.push(no_entry(&self.merged, &self.names, target, place));
         }
     }

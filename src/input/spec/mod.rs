@@ -34,6 +34,7 @@
 mod block;
 mod data;
 mod document;
+mod exports;
 mod expression;
 mod hex;
 mod imports;

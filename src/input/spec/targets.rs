@@ -4,6 +4,7 @@ use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use super::document::{Entry, Located, Reader, Span, list};
+use super::exports::Exports;
 use super::imports::{self, Imports};
 use super::item::View;
 use super::layer::Layer;
@@ -136,6 +137,8 @@ pub(super) struct Merged<'s> {
     pub(super) wishes: WishTable,
     /// What is taken from libraries.
     pub(super) imports: Imports,
+    /// What others can look up.
+    pub(super) exports: Option<&'s Exports>,
     /// Numbers by name.
     pub(super) constants: IndexMap<&'s str, &'s Located<i128>, FxBuildHasher>,
     /// Items by kind and name; one that several layers mention has the place of the first.
@@ -161,6 +164,7 @@ impl<'s> Merged<'s> {
         self.entry = layer.entry.as_ref().or(self.entry);
         self.wishes.override_by(&layer.wishes);
         imports::override_by(&mut self.imports, &layer.imports);
+        self.exports = layer.exports.as_ref().or(self.exports);
         self.constants.extend(layer.constants.iter().map(|(name, number)| (name.as_str(), number)));
         for (name, special) in &layer.sections {
             let table = match self.sections.get(name.as_str()) {

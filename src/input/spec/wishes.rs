@@ -1,20 +1,28 @@
-//! What a spec asks of the system: `position`, `base`, `subsystem`, `macos`, `[stack]`, `[heap]`.
+//! What a spec asks for beside code and data: what is made of it, and what its system is to do.
 
 use super::document::{Entry, Key, Located, Reader, list};
 use super::quantity;
 use super::source_map::SourceMap;
 use crate::error::{Error, ErrorKind, Place};
-use crate::program::{MemoryWish, Position, Subsystem, SystemVersion, Wishes};
+use crate::program::{
+    Libc, MemoryWish, OutputKind, Position, Program, Start, Subsystem, SystemVersion, Wishes,
+};
 use crate::target::{OperatingSystem, Target};
 use crate::units::{Address, Size};
 
 /// What one table, or all tables of a target together, ask of the system.
 #[derive(Clone, Debug, Default)]
 pub(super) struct WishTable {
+    kind: Option<Located<OutputKind>>,
+    library_name: Option<Located<String>>,
+    interpreter: Option<Located<String>>,
+    run_path: Option<Located<String>>,
     position: Option<Located<Position>>,
     base: Option<Located<u64>>,
     subsystem: Option<Located<Subsystem>>,
     macos: Option<Located<SystemVersion>>,
+    start: Option<Located<Start>>,
+    libc: Option<Located<Libc>>,
     stack: MemoryTable,
     heap: MemoryTable,
 }
@@ -38,6 +46,22 @@ const POSITIONS: &[(&str, Position)] =
     &[("independent", Position::Independent), ("fixed", Position::Fixed)];
 
 impl WishTable {
+    pub(super) fn read_kind(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.kind = one_of(reader, entry, OutputKind::NAMES);
+    }
+
+    pub(super) fn read_library_name(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.library_name = reader.located_string(entry);
+    }
+
+    pub(super) fn read_interpreter(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.interpreter = reader.located_string(entry);
+    }
+
+    pub(super) fn read_run_path(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.run_path = reader.located_string(entry);
+    }
+
     pub(super) fn read_position(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         self.position = one_of(reader, entry, POSITIONS);
     }
@@ -51,6 +75,14 @@ impl WishTable {
     pub(super) fn read_subsystem(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         let names: Vec<_> = Subsystem::ALL.iter().map(|known| (known.name(), *known)).collect();
         self.subsystem = one_of(reader, entry, &names);
+    }
+
+    pub(super) fn read_start(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.start = one_of(reader, entry, Start::NAMES);
+    }
+
+    pub(super) fn read_libc(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.libc = one_of(reader, entry, Libc::NAMES);
     }
 
     pub(super) fn read_macos(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
@@ -75,10 +107,16 @@ impl WishTable {
 
     /// Takes over what a more special table says, key by key.
     pub(super) fn override_by(&mut self, special: &Self) {
+        replace(&mut self.kind, special.kind.as_ref());
+        replace(&mut self.library_name, special.library_name.as_ref());
+        replace(&mut self.interpreter, special.interpreter.as_ref());
+        replace(&mut self.run_path, special.run_path.as_ref());
         replace(&mut self.position, special.position.as_ref());
         replace(&mut self.base, special.base.as_ref());
         replace(&mut self.subsystem, special.subsystem.as_ref());
         replace(&mut self.macos, special.macos.as_ref());
+        replace(&mut self.start, special.start.as_ref());
+        replace(&mut self.libc, special.libc.as_ref());
         for (memory, special) in
             [(&mut self.stack, &special.stack), (&mut self.heap, &special.heap)]
         {
@@ -87,8 +125,26 @@ impl WishTable {
         }
     }
 
-    /// The wishes of a program for `target`; `map` learns where each stands.
-    pub(super) fn wishes(&self, target: Target, map: &mut SourceMap) -> Wishes {
+    /// Whether a library is to be made, which starts nowhere unless it says so.
+    pub(super) fn is_library(&self) -> bool {
+        self.kind.as_ref().is_some_and(|kind| kind.value == OutputKind::SharedLibrary)
+    }
+
+    /// Tells `program` what it is asked to be; `map` learns where each wish stands.
+    pub(super) fn add(&self, program: &mut Program<'_>, map: &mut SourceMap) {
+        let mut path = |key, said: &Option<Located<String>>| {
+            let said = said.as_ref()?;
+            map.add_wish(key, &said.span);
+            Some(said.value.clone().into())
+        };
+        program.library_name = path("library-name", &self.library_name);
+        program.interpreter = path("interpreter", &self.interpreter);
+        program.run_path = path("runpath", &self.run_path);
+        program.kind = said(map, "kind", self.kind.as_ref()).unwrap_or_default();
+        program.wishes = self.wishes(program.target, map);
+    }
+
+    fn wishes(&self, target: Target, map: &mut SourceMap) -> Wishes {
         // A version of one system says nothing to the others.
         let is_macos = target.operating_system == OperatingSystem::MacOs;
         let macos = self.macos.as_ref().filter(|_| is_macos);
@@ -97,6 +153,8 @@ impl WishTable {
             base: said(map, "base", self.base.as_ref()).map(Address),
             subsystem: said(map, "subsystem", self.subsystem.as_ref()),
             oldest_system: said(map, "oldest-system", macos),
+            start: said(map, "start", self.start.as_ref()).unwrap_or_default(),
+            libc: said(map, "libc", self.libc.as_ref()).unwrap_or_default(),
             stack: self.stack.wish(map, "stack.size", "stack.commit"),
             heap: self.heap.wish(map, "heap.size", "heap.commit"),
         }

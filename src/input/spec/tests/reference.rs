@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::input::spec::document::Key;
 use crate::input::spec::{
-    DOCUMENT_KEYS, data, imports, item, layer, names, read, section, test_table, wishes,
+    DOCUMENT_KEYS, data, exports, imports, item, layer, names, read, section, test_table, wishes,
 };
 use crate::program::RelocationKind;
 use crate::{Architecture, Errors, Options, arch};
@@ -72,6 +72,7 @@ fn every_key_fixup_and_built_in_name_is_in_the_reference() {
         .chain(names_of(item::ROOM))
         .chain(names_of(section::KEYS))
         .chain(names_of(imports::KEYS))
+        .chain(names_of(exports::KEYS))
         .chain(names_of(wishes::MEMORY_KEYS))
         .chain(names_of(test_table::KEYS))
         .chain(names::BUILT_IN.iter().map(|(name, _)| *name))

@@ -106,7 +106,6 @@ fn imports_need_a_system_that_has_libraries() {
         "#,
         expect![[r#"
             3:9-3:23: unsupported: imports (here from `kernel32.dll`) are not possible on x86_64-uefi: firmware has no libraries, its services are reached through the system table
-            6:9-6:20: unsupported: imports (here from `libc.so.6`) are not supported on x86_64-linux: programs there are static
             10:9-10:37: conflict: a program at a fixed position imports nothing (here from `/usr/lib/libSystem.B.dylib`): dyld does not load it
               8:12-8:19: fixed here
             13:9-13:11: invalid-value: "" is no path of a library: it is empty or holds a NUL
@@ -149,7 +148,8 @@ fn wishes_are_honoured_or_refused() {
         "#,
         expect![[r#"
             2:13-2:22: unsupported: `subsystem` means nothing on x86_64-linux: no file can say it
-            3:14-3:21: unsupported: `stack.size` means nothing on x86_64-linux: no file can say it
+            3:14-3:21: unsupported: `stack.size` means nothing to a raw program on x86_64-linux: the kernel decides how large its stack is
+              help: start = "main" moves to a stack of that size before it calls the entry
             7:8-7:15: misaligned: the base 0x12345 is no multiple of 0x10000
               help: Windows reserves memory in pieces of 64 KiB, and never the first
             6:13-6:30: unsupported: x86_64-windows has no subsystem `efi-application`

@@ -1,0 +1,99 @@
+//! `exports`: what others can look up in the program.
+
+use toml::de::DeValue;
+
+use super::document::{Entry, Key, Located, Reader, Span};
+use super::source_map::SourceMap;
+use crate::error::{Error, ErrorKind, Place};
+use crate::program::{Export, Program};
+
+/// The exports of one table.
+#[derive(Clone, Debug)]
+pub(super) struct Exports {
+    exports: Vec<Wanted>,
+}
+
+/// Something that others can look up.
+#[derive(Clone, Debug)]
+struct Wanted {
+    span: Span,
+    name: String,
+    symbol: String,
+    ordinal: Option<u16>,
+    version: Option<String>,
+}
+
+/// What a table in the place of a name says.
+#[derive(Default)]
+pub(super) struct ExportTable {
+    name: Option<Located<String>>,
+    symbol: Option<Located<String>>,
+    ordinal: Option<u16>,
+    version: Option<Located<String>>,
+}
+
+pub(super) const KEYS: &[Key<ExportTable>] = &[
+    Key { name: "name", read: |export, reader, entry| export.name = reader.located_string(entry) },
+    Key {
+        name: "symbol",
+        read: |export, reader, entry| export.symbol = reader.located_string(entry),
+    },
+    Key {
+        name: "ordinal",
+        read: |export, reader, entry| {
+            let ordinal = reader.integer(entry, (0, u16::MAX.into()));
+            export.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());
+        },
+    },
+    Key {
+        name: "version",
+        read: |export, reader, entry| export.version = reader.located_string(entry),
+    },
+];
+
+/// Reads `exports`, an array of names and tables.
+pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Exports> {
+    let elements = reader.array(entry, "an array of names")?;
+    let exports = elements.iter().filter_map(|element| read_export(reader, element)).collect();
+    Some(Exports { exports })
+}
+
+fn read_export(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Wanted> {
+    let mut export = ExportTable::default();
+    match entry.value {
+        DeValue::String(_) => export.name = reader.located_string(entry),
+        DeValue::Table(table) => {
+            let before = reader.errors.len();
+            reader.walk(table, "an export", &[KEYS], &mut export);
+            if reader.errors.len() > before {
+                return None;
+            }
+        }
+        _ => {
+            let wanted = "a name, or a table like { name = \"…\", symbol = \"…\" }";
+            return reader.refuse(entry.must_be(wanted));
+        }
+    }
+    let ExportTable { name, symbol, ordinal, version } = export;
+    let Some(name) = name else {
+        let error = Error::new(ErrorKind::InvalidValue, "an export needs a `name`");
+        return reader.refuse(error.at(Place::Text(entry.span.clone()), ""));
+    };
+    let symbol = symbol.unwrap_or_else(|| name.clone()).value;
+    let version = version.map(|version| version.value);
+    Some(Wanted { span: entry.span.clone(), name: name.value, symbol, ordinal, version })
+}
+
+/// Adds all exports to `program`; `map` learns where each stands.
+pub(super) fn add(exports: &Exports, program: &mut Program<'_>, map: &mut SourceMap) {
+    for wanted in &exports.exports {
+        let symbol = program.reference(wanted.symbol.clone());
+        map.add_symbol(symbol, &wanted.span);
+        program.exports.push(Export {
+            name: wanted.name.clone().into(),
+            symbol,
+            ordinal: wanted.ordinal,
+            version: wanted.version.clone().map(Into::into),
+        });
+    }
+}
