@@ -259,7 +259,7 @@ impl Placer<'_> {
             let aligned = end.checked_align_up(member.align);
             let aligned = aligned.ok_or_else(|| self.too_large(section, 1 << 64))?;
             let (address, reason) = match member.at {
-                Some(at) => match self.check_at(section, member, at, aligned, pieces.last()) {
+                Some(at) => match check_at(section, member, at, aligned, pieces.last()) {
                     Ok(()) => (at, Reason::At),
                     Err(conflict) => {
                         conflicts.push(conflict);
@@ -279,40 +279,6 @@ impl Placer<'_> {
             });
         }
         Ok((Size(end.0 - start.0), pieces))
-    }
-
-    /// That a member can lie where the program says, the first free address for it being `free`.
-    fn check_at(
-        self,
-        section: &OutputSection,
-        member: &Member,
-        at: Address,
-        free: Address,
-        before: Option<&Piece>,
-    ) -> Result<(), Error> {
-        let place = Place::Section { section: member.section, offset: 0 };
-        if at.align_down(member.align) != at {
-            let message = format!(
-                "it is to lie at {at}, which is no multiple of its alignment {}",
-                member.align
-            );
-            return Err(Error::new(ErrorKind::Conflict, message).at(place, ""));
-        }
-        if at >= free {
-            return Ok(());
-        }
-        let message = format!(
-            "it is to lie at {at}, and the first free address in `{}` is {free}",
-            section.name
-        );
-        let error = Error::new(ErrorKind::Conflict, message)
-            .at(place, "")
-            .value(at.0.into(), free.0.into()..=u64::MAX.into());
-        Err(match before {
-            Some(before) => error
-                .at(Place::Section { section: before.section, offset: 0 }, "what lies before it"),
-            None => error,
-        })
     }
 
     /// Where what starts at `address` ends.
@@ -345,6 +311,36 @@ impl Placer<'_> {
             None => error,
         }
     }
+}
+
+/// That a member can lie where the program says, the first free address for it being `free`.
+fn check_at(
+    section: &OutputSection,
+    member: &Member,
+    at: Address,
+    free: Address,
+    before: Option<&Piece>,
+) -> Result<(), Error> {
+    let place = Place::Section { section: member.section, offset: 0 };
+    if at.align_down(member.align) != at {
+        let message =
+            format!("it is to lie at {at}, which is no multiple of its alignment {}", member.align);
+        return Err(Error::new(ErrorKind::Conflict, message).at(place, ""));
+    }
+    if at >= free {
+        return Ok(());
+    }
+    let message =
+        format!("it is to lie at {at}, and the first free address in `{}` is {free}", section.name);
+    let error = Error::new(ErrorKind::Conflict, message)
+        .at(place, "")
+        .value(at.0.into(), free.0.into()..=u64::MAX.into());
+    Err(match before {
+        Some(before) => {
+            error.at(Place::Section { section: before.section, offset: 0 }, "what lies before it")
+        }
+        None => error,
+    })
 }
 
 fn gap(size: u64, reason: Reason) -> Gap {
