@@ -17,6 +17,7 @@ pub(super) static ARCH: Arch = Arch {
     notation: Notation::Words,
     relocations: RELOCATIONS,
     pointer: ABS64,
+    image_relative: RVA32,
     code_padding: 0, // udf #0
     stub: Stub {
         code: &[

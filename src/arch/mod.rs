@@ -21,6 +21,7 @@ pub struct Arch {
     notation: Notation,
     relocations: &'static [RelocationRow],
     pointer: RelocationKind,
+    image_relative: RelocationKind,
     code_padding: u8,
     stub: Stub,
 }
@@ -77,6 +78,12 @@ impl Arch {
     #[must_use]
     pub fn pointer(&self) -> RelocationKind {
         self.pointer
+    }
+
+    /// The kind of a distance from the image base in 32 bits.
+    #[must_use]
+    pub fn image_relative(&self) -> RelocationKind {
+        self.image_relative
     }
 
     /// The code that jumps to an import.

@@ -14,6 +14,7 @@ pub(super) static ARCH: Arch = Arch {
     notation: Notation::Bytes,
     relocations: RELOCATIONS,
     pointer: ABS64,
+    image_relative: RVA32,
     code_padding: 0xcc, // int3
     stub: Stub {
         code: &[0xff, 0x25, 0, 0, 0, 0, 0xcc, 0xcc], // jmp [rip + slot]; int3; int3

@@ -49,6 +49,8 @@ pub enum Role {
     ImportSlots,
     /// The stubs that jump to imports.
     Stubs,
+    /// Where initialisers lie, in 32 bits from the image base.
+    InitOffsets,
     /// A table of the format's own.
     Table(TableId),
 }
@@ -110,6 +112,15 @@ pub enum ImportSlots {
     ByLibrary,
 }
 
+/// How initialisers are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InitList {
+    /// Pointers to them.
+    Pointers,
+    /// Their distances from the image base, 32 bits each.
+    Offsets,
+}
+
 /// What the system does when it loads a program, as far as it decides what the link has to add.
 #[derive(Clone, Copy, Debug)]
 pub struct Loader {
@@ -122,6 +133,8 @@ pub struct Loader {
     pub import_pointers: bool,
     /// Where slots of imports lie.
     pub import_slots: ImportSlots,
+    /// How initialisers are listed.
+    pub init_list: InitList,
 }
 
 /// The numbers of a layout.

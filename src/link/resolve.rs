@@ -74,6 +74,7 @@ pub(crate) fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
     let entry = program.entry.map(|entry| winners[entry.index()]);
     check_entry(program, entry, &mut errors);
     check_exports(program, &winners, &mut errors);
+    check_lists(program, &winners, &mut errors);
     errors.into_result(Resolved { program, winners, entry })
 }
 
@@ -108,6 +109,28 @@ fn check_entry(program: &Program<'_>, entry: Option<SymbolId>, errors: &mut Coll
             )
             .at(Place::Symbol(entry), "defined here"),
         );
+    }
+}
+
+/// What runs before and after the program must be its own.
+fn check_lists(program: &Program<'_>, winners: &[SymbolId], errors: &mut Collector) {
+    for (key, list) in [("init", &program.init), ("fini", &program.fini)] {
+        for id in list {
+            let symbol = program.symbol(winners[id.index()]);
+            let is_code = match symbol.definition {
+                Definition::Undefined => continue, // told with the other undefined names
+                Definition::Section { section, .. } => {
+                    program.section(section).kind == SectionKind::Code
+                }
+                _ => false,
+            };
+            if !is_code {
+                let message =
+                    format!("`{}` in `{key}` does not lie in the program's code", symbol.name);
+                let error = Error::new(ErrorKind::InvalidValue, message);
+                errors.push(error.at(Place::Symbol(*id), "defined here"));
+            }
+        }
     }
 }
 

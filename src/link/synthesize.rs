@@ -13,7 +13,7 @@ use crate::arch::start_up::{self, STACK_GUARD, StartUpSymbol};
 use crate::arch::{Operand, Via};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::layout::{KeptImport, LoadRelocation};
-use crate::format::plan::{ImportSlots, Loader, Role};
+use crate::format::plan::{ImportSlots, InitList, Loader, Role};
 use crate::link::resolve::Resolved;
 use crate::program::{
     Contents, Definition, ImportId, LibraryId, Position, Program, Relocation, Section, SectionId,
@@ -190,6 +190,7 @@ pub(crate) fn synthesize<'p>(
     };
 
     make_room_for_commons(&mut synthesized);
+    make_lists(&mut synthesized, loader);
     let wanted = scan_relocations(&mut synthesized, loader, &mut errors);
     make_stubs(&mut synthesized, &wanted);
     make_slots(&mut synthesized, loader, &wanted);
@@ -213,6 +214,42 @@ fn make_room_for_commons(synthesized: &mut Synthesized<'_>) {
         let room = Section::bss(symbol.name.to_string(), size).aligned(align.max(Align::WORD));
         let section = synthesized.add_section(Role::Kind(SectionKind::Bss), room);
         synthesized.commons.insert(id, section);
+    }
+}
+
+/// The lists of functions that run before and after the program.
+fn make_lists(synthesized: &mut Synthesized<'_>, loader: Loader) {
+    let program = synthesized.program();
+    let arch = crate::arch::of(program.target.architecture);
+    let init_role = match loader.init_list {
+        InitList::Pointers => Role::Kind(SectionKind::Init),
+        InitList::Offsets => Role::InitOffsets,
+    };
+    for (name, kind, role, functions) in [
+        ("init", SectionKind::Init, init_role, &program.init),
+        ("fini", SectionKind::Fini, Role::Kind(SectionKind::Fini), &program.fini),
+    ] {
+        if functions.is_empty() {
+            continue;
+        }
+        let entry = if role == Role::InitOffsets { arch.image_relative() } else { arch.pointer() };
+        let width = usize::try_from(entry.width()).expect("at most 8");
+        let mut section = Section::new(name, kind, vec![0; width * functions.len()]);
+        section.relocations = (0..)
+            .step_by(width)
+            .zip(functions)
+            .map(|(offset, &symbol)| Relocation { offset, addend: 0, symbol, kind: entry })
+            .collect();
+        let relocations = section.relocations.clone();
+        let id = synthesized.add_section(role, section);
+        for relocation in &relocations {
+            if moves(synthesized, relocation) {
+                let symbol = synthesized.winner(relocation.symbol);
+                let Relocation { offset, addend, .. } = *relocation;
+                let word = LoadRelocation { section: id, offset, symbol, addend, import: None };
+                synthesized.load_relocations.push(word);
+            }
+        }
     }
 }
 
@@ -497,7 +534,10 @@ fn add_start_up(synthesized: &mut Synthesized<'_>, loader: Loader, errors: &mut 
         (!calls, &pieces.enter),
         (calls, &pieces.arguments),
         (stack.is_some(), &pieces.stack),
-        (calls, &pieces.call_main),
+        (calls && !program.init.is_empty(), &pieces.init),
+        (calls, &pieces.call),
+        (calls && !program.fini.is_empty(), &pieces.fini),
+        (calls, &pieces.exit),
     ];
     // Whole guards, so that the stack is whole pages as well.
     let stack_size = stack

@@ -87,6 +87,10 @@ pub struct Program<'data> {
     pub library_name: Option<Cow<'data, str>>,
     /// What others can look up.
     pub exports: Vec<Export<'data>>,
+    /// Functions that run before the program does, in this order.
+    pub init: Vec<SymbolId>,
+    /// Functions that run when the program has ended, the last one first.
+    pub fini: Vec<SymbolId>,
     /// Where it starts. An executable without is an error; a library may have one that its system calls.
     pub entry: Option<SymbolId>,
     sections: Vec<Section<'data>>,
@@ -109,6 +113,8 @@ impl<'data> Program<'data> {
             run_path: None,
             library_name: None,
             exports: Vec::new(),
+            init: Vec::new(),
+            fini: Vec::new(),
             entry: None,
             sections: Vec::new(),
             symbols: Vec::new(),

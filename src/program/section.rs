@@ -40,6 +40,10 @@ pub enum SectionKind {
     Data,
     /// Variables that start as zeros and take no room in the file: readable, writable.
     Bss,
+    /// Pointers to functions that run before the program does, the first one first.
+    Init,
+    /// Pointers to functions that run when it has ended, the last one first.
+    Fini,
     /// The table that says how to unwind each function's frame, for systems that want one: sorted by the
     /// function's address.
     Unwind,
@@ -55,6 +59,8 @@ impl SectionKind {
         Self::RelRo,
         Self::Data,
         Self::Bss,
+        Self::Init,
+        Self::Fini,
         Self::Unwind,
         Self::UnwindRecords,
     ];

@@ -67,6 +67,8 @@
         add     x20, sp, #8                         // argv
         add     x21, x20, x19, lsl #3
         add     x21, x21, #8                        // the environment, behind argv's null
+        mov     x29, xzr                            // the outermost frame
+        mov     x30, xzr
 
 // Moves to a stack of the size that was asked for, a guard of 64 KiB below it.
         .section .text.stack, "ax"
@@ -95,14 +97,48 @@
         .quad   stack_size
 .guarded:
 
-// Calls the program as main(argc, argv, environment), and exits with what it returns.
-        .section .text.call_main, "ax"
-        mov     x29, xzr                            // the outermost frame
-        mov     x30, xzr
+// Calls every initialiser as a function of (argc, argv, environment), the first one first.
+        .section .text.init, "ax"
+        adrp    x22, init_start
+        add     x22, x22, :lo12:init_start
+        adrp    x23, init_end
+        add     x23, x23, :lo12:init_end
+.next_init:
+        cmp     x22, x23
+        b.hs    .initialised
+        mov     x0, x19
+        mov     x1, x20
+        mov     x2, x21
+        ldr     x8, [x22], #8
+        blr     x8
+        b       .next_init
+.initialised:
+
+// Calls the program as main(argc, argv, environment).
+        .section .text.call, "ax"
         mov     x0, x19
         mov     x1, x20
         mov     x2, x21
         bl      entry
+        mov     w19, w0                             // what it returned
+
+// Calls every finaliser, the last one first.
+        .section .text.fini, "ax"
+        adrp    x22, fini_start
+        add     x22, x22, :lo12:fini_start
+        adrp    x23, fini_end
+        add     x23, x23, :lo12:fini_end
+.next_fini:
+        cmp     x23, x22
+        b.ls    .finalised
+        ldr     x8, [x23, #-8]!
+        blr     x8
+        b       .next_fini
+.finalised:
+
+// Exits with what the program returned.
+        .section .text.exit, "ax"
+        mov     w0, w19
         mov     x8, #94                             // exit_group
         svc     #0
         brk     #1

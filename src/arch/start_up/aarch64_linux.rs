@@ -4,8 +4,9 @@ use super::StartUpSymbol::{Entry, Landmark, StackSize};
 use super::{StartUp, StartUps, at, in_memory};
 use crate::arch::aarch64::{ABS64, CALL26, JUMP26, PAGE21, PAGEOFF12};
 use crate::program::Landmark::{
-    ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart,
+    End, ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart, Start,
 };
+use crate::program::SectionKind;
 
 pub(super) static START_UPS: StartUps = StartUps {
     relocate: StartUp {
@@ -26,10 +27,26 @@ pub(super) static START_UPS: StartUps = StartUps {
     enter: StartUp { code: ENTER.as_flattened(), relocations: &[at(0x1c, JUMP26, Entry, 0)] },
     arguments: StartUp { code: ARGUMENTS.as_flattened(), relocations: &[] },
     stack: StartUp { code: STACK.as_flattened(), relocations: &[at(0x50, ABS64, StackSize, 0)] },
-    call_main: StartUp {
-        code: CALL_MAIN.as_flattened(),
-        relocations: &[at(0x14, CALL26, Entry, 0)],
+    init: StartUp {
+        code: INIT.as_flattened(),
+        relocations: &[
+            at(0x00, PAGE21, Landmark(Start(SectionKind::Init)), 0),
+            at(0x04, PAGEOFF12, Landmark(Start(SectionKind::Init)), 0),
+            at(0x08, PAGE21, Landmark(End(SectionKind::Init)), 0),
+            at(0x0c, PAGEOFF12, Landmark(End(SectionKind::Init)), 0),
+        ],
     },
+    call: StartUp { code: CALL.as_flattened(), relocations: &[at(0x0c, CALL26, Entry, 0)] },
+    fini: StartUp {
+        code: FINI.as_flattened(),
+        relocations: &[
+            at(0x00, PAGE21, Landmark(Start(SectionKind::Fini)), 0),
+            at(0x04, PAGEOFF12, Landmark(Start(SectionKind::Fini)), 0),
+            at(0x08, PAGE21, Landmark(End(SectionKind::Fini)), 0),
+            at(0x0c, PAGEOFF12, Landmark(End(SectionKind::Fini)), 0),
+        ],
+    },
+    exit: StartUp { code: EXIT.as_flattened(), relocations: &[] },
 };
 
 // Instruction words stand as disassemblers print them.
@@ -92,11 +109,13 @@ static ENTER: [[u8; 4]; 8] = in_memory([
 // Instruction words stand as disassemblers print them.
 #[allow(clippy::unreadable_literal)]
 #[rustfmt::skip]
-static ARGUMENTS: [[u8; 4]; 4] = in_memory([
+static ARGUMENTS: [[u8; 4]; 6] = in_memory([
     0xf94003f3, // ldr x19, [sp]
     0x910023f4, // add x20, sp, #0x8
     0x8b130e95, // add x21, x20, x19, lsl #3
     0x910022b5, // add x21, x21, #0x8
+    0xaa1f03fd, // mov x29, xzr
+    0xaa1f03fe, // mov x30, xzr
 ]);
 
 // Instruction words stand as disassemblers print them.
@@ -130,13 +149,52 @@ static STACK: [[u8; 4]; 22] = in_memory([
 // Instruction words stand as disassemblers print them.
 #[allow(clippy::unreadable_literal)]
 #[rustfmt::skip]
-static CALL_MAIN: [[u8; 4]; 9] = in_memory([
-    0xaa1f03fd, // mov x29, xzr
-    0xaa1f03fe, // mov x30, xzr
+static INIT: [[u8; 4]; 12] = in_memory([
+    0x90000016, // adrp x22, 0x0
+    0x910002d6, // add x22, x22, #0x0
+    0x90000017, // adrp x23, 0x0
+    0x910002f7, // add x23, x23, #0x0
+    0xeb1702df, // cmp x22, x23
+    0x540000e2, // b.hs 0x30
     0xaa1303e0, // mov x0, x19
     0xaa1403e1, // mov x1, x20
     0xaa1503e2, // mov x2, x21
-    0x94000000, // bl 0x14
+    0xf84086c8, // ldr x8, [x22], #0x8
+    0xd63f0100, // blr x8
+    0x17fffff9, // b 0x10
+]);
+
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static CALL: [[u8; 4]; 5] = in_memory([
+    0xaa1303e0, // mov x0, x19
+    0xaa1403e1, // mov x1, x20
+    0xaa1503e2, // mov x2, x21
+    0x94000000, // bl 0xc
+    0x2a0003f3, // mov w19, w0
+]);
+
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static FINI: [[u8; 4]; 9] = in_memory([
+    0x90000016, // adrp x22, 0x0
+    0x910002d6, // add x22, x22, #0x0
+    0x90000017, // adrp x23, 0x0
+    0x910002f7, // add x23, x23, #0x0
+    0xeb1602ff, // cmp x23, x22
+    0x54000089, // b.ls 0x24
+    0xf85f8ee8, // ldr x8, [x23, #-0x8]!
+    0xd63f0100, // blr x8
+    0x17fffffc, // b 0x10
+]);
+
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static EXIT: [[u8; 4]; 4] = in_memory([
+    0x2a1303e0, // mov w0, w19
     0xd2800bc8, // mov x8, #0x5e
     0xd4000001, // svc #0
     0xd4200020, // brk #0x1

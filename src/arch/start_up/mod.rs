@@ -24,21 +24,30 @@ pub struct StartUps {
     pub arguments: StartUp,
     /// Moves to a stack of the size that the program asks for.
     pub stack: StartUp,
-    /// Calls the program as `main(argc, argv, environment)`, and exits with what it returns.
-    pub call_main: StartUp,
+    /// Calls every initialiser, the first one first.
+    pub init: StartUp,
+    /// Calls the program as `main(argc, argv, environment)`.
+    pub call: StartUp,
+    /// Calls every finaliser, the last one first.
+    pub fini: StartUp,
+    /// Exits with what the program returned.
+    pub exit: StartUp,
 }
 
 impl StartUps {
     /// Every piece with the name of its section in the assembly, `.text.` left out.
     #[must_use]
-    pub fn pieces(&self) -> [(&'static str, &StartUp); 5] {
-        let Self { relocate, enter, arguments, stack, call_main } = self;
+    pub fn pieces(&self) -> [(&'static str, &StartUp); 8] {
+        let Self { relocate, enter, arguments, stack, init, call, fini, exit } = self;
         [
             ("relocate", relocate),
             ("enter", enter),
             ("arguments", arguments),
             ("stack", stack),
-            ("call_main", call_main),
+            ("init", init),
+            ("call", call),
+            ("fini", fini),
+            ("exit", exit),
         ]
     }
 }

@@ -43,11 +43,13 @@
         xor     r11d, r11d                         # syscall keeps rflags there
         jmp     entry
 
-# Takes argc, argv and the environment from the kernel's stack.
+# Takes argc, argv and the environment from the kernel's stack, and aligns it as every call wants it.
         .section .text.arguments, "ax"
         mov     r12, [rsp]                         # argc
         lea     r13, [rsp + 8]                     # argv
         lea     r14, [r13 + 8*r12 + 8]             # the environment, behind argv's null
+        xor     ebp, ebp                           # the outermost frame
+        and     rsp, -16
 
 # Moves to a stack of the size that was asked for, a guard of 64 KiB below it.
         .section .text.stack, "ax"
@@ -73,15 +75,44 @@
         ud2
 .guarded:
 
-# Calls the program as main(argc, argv, environment), and exits with what it returns.
-        .section .text.call_main, "ax"
-        xor     ebp, ebp                           # the outermost frame
-        and     rsp, -16                           # as every call wants it
+# Calls every initialiser as a function of (argc, argv, environment), the first one first.
+        .section .text.init, "ax"
+        lea     rbx, [rip + init_start]
+.next_init:
+        lea     rax, [rip + init_end]
+        cmp     rbx, rax
+        jae     .initialised
+        mov     rdi, r12
+        mov     rsi, r13
+        mov     rdx, r14
+        call    [rbx]
+        add     rbx, 8
+        jmp     .next_init
+.initialised:
+
+# Calls the program as main(argc, argv, environment).
+        .section .text.call, "ax"
         mov     rdi, r12
         mov     rsi, r13
         mov     rdx, r14
         call    entry
-        mov     edi, eax
+        mov     r12d, eax                          # what it returned
+
+# Calls every finaliser, the last one first.
+        .section .text.fini, "ax"
+        lea     rbx, [rip + fini_end]
+.next_fini:
+        lea     rax, [rip + fini_start]
+        cmp     rbx, rax
+        jbe     .finalised
+        sub     rbx, 8
+        call    [rbx]
+        jmp     .next_fini
+.finalised:
+
+# Exits with what the program returned.
+        .section .text.exit, "ax"
+        mov     edi, r12d
         mov     eax, 231                           # exit_group
         syscall
         ud2

@@ -4,8 +4,9 @@ use super::StartUpSymbol::{Entry, Landmark, StackSize};
 use super::{StartUp, StartUps, at};
 use crate::arch::x86_64::{ABS64, CALL32, REL32};
 use crate::program::Landmark::{
-    ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart,
+    End, ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart, Start,
 };
+use crate::program::SectionKind;
 
 pub(super) static START_UPS: StartUps = StartUps {
     relocate: StartUp {
@@ -21,7 +22,22 @@ pub(super) static START_UPS: StartUps = StartUps {
     enter: StartUp { code: ENTER, relocations: &[at(0x0e, CALL32, Entry, -4)] },
     arguments: StartUp { code: ARGUMENTS, relocations: &[] },
     stack: StartUp { code: STACK, relocations: &[at(0x04, ABS64, StackSize, 0)] },
-    call_main: StartUp { code: CALL_MAIN, relocations: &[at(0x10, CALL32, Entry, -4)] },
+    init: StartUp {
+        code: INIT,
+        relocations: &[
+            at(0x03, REL32, Landmark(Start(SectionKind::Init)), -4),
+            at(0x0a, REL32, Landmark(End(SectionKind::Init)), -4),
+        ],
+    },
+    call: StartUp { code: CALL, relocations: &[at(0x0a, CALL32, Entry, -4)] },
+    fini: StartUp {
+        code: FINI,
+        relocations: &[
+            at(0x03, REL32, Landmark(End(SectionKind::Fini)), -4),
+            at(0x0a, REL32, Landmark(Start(SectionKind::Fini)), -4),
+        ],
+    },
+    exit: StartUp { code: EXIT, relocations: &[] },
 };
 
 #[rustfmt::skip]
@@ -66,6 +82,8 @@ static ARGUMENTS: &[u8] = &[
     0x4c, 0x8b, 0x24, 0x24,       // mov r12, qword ptr [rsp]
     0x4c, 0x8d, 0x6c, 0x24, 0x08, // lea r13, [rsp + 0x8]
     0x4f, 0x8d, 0x74, 0xe5, 0x08, // lea r14, [r13 + 8*r12 + 0x8]
+    0x31, 0xed,                   // xor ebp, ebp
+    0x48, 0x83, 0xe4, 0xf0,       // and rsp, -0x10
 ];
 
 #[rustfmt::skip]
@@ -92,14 +110,42 @@ static STACK: &[u8] = &[
 ];
 
 #[rustfmt::skip]
-static CALL_MAIN: &[u8] = &[
-    0x31, 0xed,                   // xor ebp, ebp
-    0x48, 0x83, 0xe4, 0xf0,       // and rsp, -0x10
+static INIT: &[u8] = &[
+    0x48, 0x8d, 0x1d, 0x00, 0x00, 0x00, 0x00, // lea rbx, [rip]
+    0x48, 0x8d, 0x05, 0x00, 0x00, 0x00, 0x00, // lea rax, [rip]
+    0x48, 0x39, 0xc3,                         // cmp rbx, rax
+    0x73, 0x11,                               // jae 0x24
+    0x4c, 0x89, 0xe7,                         // mov rdi, r12
+    0x4c, 0x89, 0xee,                         // mov rsi, r13
+    0x4c, 0x89, 0xf2,                         // mov rdx, r14
+    0xff, 0x13,                               // call qword ptr [rbx]
+    0x48, 0x83, 0xc3, 0x08,                   // add rbx, 0x8
+    0xeb, 0xe3,                               // jmp 0x7
+];
+
+#[rustfmt::skip]
+static CALL: &[u8] = &[
     0x4c, 0x89, 0xe7,             // mov rdi, r12
     0x4c, 0x89, 0xee,             // mov rsi, r13
     0x4c, 0x89, 0xf2,             // mov rdx, r14
-    0xe8, 0x00, 0x00, 0x00, 0x00, // call 0x14
-    0x89, 0xc7,                   // mov edi, eax
+    0xe8, 0x00, 0x00, 0x00, 0x00, // call 0xe
+    0x41, 0x89, 0xc4,             // mov r12d, eax
+];
+
+#[rustfmt::skip]
+static FINI: &[u8] = &[
+    0x48, 0x8d, 0x1d, 0x00, 0x00, 0x00, 0x00, // lea rbx, [rip]
+    0x48, 0x8d, 0x05, 0x00, 0x00, 0x00, 0x00, // lea rax, [rip]
+    0x48, 0x39, 0xc3,                         // cmp rbx, rax
+    0x76, 0x08,                               // jbe 0x1b
+    0x48, 0x83, 0xeb, 0x08,                   // sub rbx, 0x8
+    0xff, 0x13,                               // call qword ptr [rbx]
+    0xeb, 0xec,                               // jmp 0x7
+];
+
+#[rustfmt::skip]
+static EXIT: &[u8] = &[
+    0x44, 0x89, 0xe7,             // mov edi, r12d
     0xb8, 0xe7, 0x00, 0x00, 0x00, // mov eax, 0xe7
     0x0f, 0x05,                   // syscall
     0x0f, 0x0b,                   // ud2

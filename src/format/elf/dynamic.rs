@@ -18,9 +18,9 @@ use super::plan::{
 use super::tables::count;
 use crate::format::Shape;
 use crate::format::layout::{Gathered, KeptImport};
-use crate::format::plan::TableId;
+use crate::format::plan::{Role, TableId};
 use crate::program::{
-    Export, ImportName, Libc, LibraryId, OutputKind, Position, Program, SymbolId,
+    Export, ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind, SymbolId,
 };
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
@@ -51,6 +51,8 @@ pub(super) struct Dynamic {
     defined_versions: Vec<(u32, u32)>,
     relocations: Relocations,
     flags: elf::DynamicFlags1,
+    /// Whether the dynamic linker, or the C library in its place, runs initialisers and finalisers.
+    runs: [bool; 2],
 }
 
 /// How many words the dynamic linker writes.
@@ -222,6 +224,9 @@ impl Dynamic {
                 relative: relative.count() as u64,
             },
             flags,
+            // Those of a program that starts without the C library are run by start-up code.
+            runs: [SectionKind::Init, SectionKind::Fini]
+                .map(|kind| is_library && gathered.has(Role::Kind(kind))),
         })
     }
 
@@ -361,13 +366,14 @@ impl Dynamic {
         bytes
     }
 
-    /// The dynamic section's entries, the null included. `place` gives address and size of a table.
+    /// The dynamic section's entries, the null included. `place` gives address and size of an output
+    /// section.
     pub(super) fn entries(
         &self,
-        place: impl Fn(TableId) -> Option<(Address, Size)>,
+        place: impl Fn(Role) -> Option<(Address, Size)>,
     ) -> Vec<(elf::DynamicTag, u64)> {
-        let address = |table| place(table).map_or(0, |(address, _)| address.0);
-        let size = |table| place(table).map_or(0, |(_, size)| size.0);
+        let address = |table| place(Role::Table(table)).map_or(0, |(address, _)| address.0);
+        let size = |table| place(Role::Table(table)).map_or(0, |(_, size)| size.0);
         let mut entries: Vec<(elf::DynamicTag, u64)> =
             self.needed.iter().map(|name| (elf::DT_NEEDED, u64::from(*name))).collect();
         entries.extend(self.library_name.map(|name| (elf::DT_SONAME, u64::from(name))));
@@ -392,6 +398,14 @@ impl Dynamic {
         }
         if self.relocations.relative > 0 {
             entries.push((elf::DT_RELACOUNT, self.relocations.relative));
+        }
+        let lists = [
+            (SectionKind::Init, elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ),
+            (SectionKind::Fini, elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ),
+        ];
+        for ((kind, start, len), _) in lists.into_iter().zip(self.runs).filter(|(_, runs)| *runs) {
+            let (address, size) = place(Role::Kind(kind)).unwrap_or_default();
+            entries.extend([(start, address.0), (len, size.0)]);
         }
         if self.has_versions() {
             entries.push((elf::DT_VERSYM, address(VERSYM)));

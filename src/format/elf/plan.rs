@@ -9,8 +9,8 @@
 use super::dynamic::is_dynamic;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::plan::{
-    ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole, SegmentRow,
-    TableId,
+    ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
+    SegmentRow, TableId,
 };
 use crate::program::{
     Definition, ImportName, LibraryId, OutputKind, Position, Program, SectionKind, Start,
@@ -70,6 +70,8 @@ const fn mapped(
 const SLOTS: SectionRow = SectionRow { name: ".got", role: Role::Slots };
 const UNWIND: SectionRow = kind(".eh_frame_hdr", SectionKind::Unwind);
 const UNWIND_RECORDS: SectionRow = kind(".eh_frame", SectionKind::UnwindRecords);
+const INIT: SectionRow = kind(".init_array", SectionKind::Init);
+const FINI: SectionRow = kind(".fini_array", SectionKind::Fini);
 const REL_RO: SectionRow = kind(".data.rel.ro", SectionKind::RelRo);
 
 const CODE: SegmentRow = mapped(
@@ -117,7 +119,7 @@ static INDEPENDENT: &[SegmentRow] = &[
         permissions: Permissions::READ_WRITE,
         role: SegmentRole::RelRo,
         filled: false,
-        sections: &[REL_RO, SLOTS],
+        sections: &[INIT, FINI, REL_RO, SLOTS],
     },
     DATA,
     NOT_MAPPED,
@@ -152,7 +154,7 @@ static DYNAMIC_SEGMENTS: &[SegmentRow] = &[
         permissions: Permissions::READ_WRITE,
         role: SegmentRole::RelRo,
         filled: false,
-        sections: &[table(".dynamic", DYNAMIC), REL_RO, SLOTS],
+        sections: &[INIT, FINI, table(".dynamic", DYNAMIC), REL_RO, SLOTS],
     },
     DATA,
     NOT_MAPPED,
@@ -169,6 +171,8 @@ static FIXED: &[SegmentRow] = &[
             kind(".rodata", SectionKind::ReadOnly),
             UNWIND,
             UNWIND_RECORDS,
+            INIT,
+            FINI,
             REL_RO,
             SLOTS,
         ],
@@ -219,6 +223,7 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         calls_main: false,
         import_pointers: true,
         import_slots: ImportSlots::AmongOthers,
+        init_list: InitList::Pointers,
     }
 }
 
@@ -252,6 +257,17 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         );
     }
     check_dynamic(program, &mut errors);
+    let lists = [("init", &program.init), ("fini", &program.fini)];
+    let is_raw = program.kind == OutputKind::Executable && wishes.start == Start::Raw;
+    for (key, list) in lists.into_iter().filter(|(_, list)| is_raw && !list.is_empty()) {
+        let message =
+            format!("nothing runs `{key}` of a raw program: the system jumps to its entry");
+        errors.push(
+            Error::new(ErrorKind::Unsupported, message)
+                .at(Place::Symbol(list[0]), "")
+                .help("start = \"main\" has start-up code that does"),
+        );
+    }
     errors.into_result(())
 }
 

@@ -63,8 +63,8 @@ fn dynamic_table(
         VERDEF => dynamic.verdef(),
         DYNAMIC => {
             let mut bytes = Vec::new();
-            let entries = dynamic.entries(|table| {
-                let section = linked.layout.section(Role::Table(table))?;
+            let entries = dynamic.entries(|role| {
+                let section = linked.layout.section(role)?;
                 Some((section.address, section.size))
             });
             for (tag, value) in entries {
@@ -409,6 +409,8 @@ fn by_role(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>, role: Role) -
         Role::Table(VERNEED) => encoder.gnu_verneed_section_header(index(DYNSTR), versions.0),
         Role::Table(VERDEF) => encoder.gnu_verdef_section_header(index(DYNSTR), versions.1),
         Role::Kind(SectionKind::Bss) => plain(elf::SHT_NOBITS),
+        Role::Kind(SectionKind::Init) => plain(elf::SHT_INIT_ARRAY),
+        Role::Kind(SectionKind::Fini) => plain(elf::SHT_FINI_ARRAY),
         _ => plain(elf::SHT_PROGBITS),
     }
 }

@@ -2,7 +2,9 @@
 
 use super::plan::{LOWEST_BASE, PAGE, SDK, is_dynamic, oldest_system, version};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::program::{ImportName, Libc, LibraryId, OutputKind, Position, Program, Start};
+use crate::program::{
+    ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind, Start,
+};
 use crate::target::Architecture;
 
 /// Ordinals of libraries above this stand for something else in an import of a chain (`ChainedFixups`:
@@ -169,6 +171,27 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
     if let (true, Some(entry)) = (is_library, program.entry) {
         let message = format!("a shared library has no entry on {target}: nothing calls it");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Symbol(entry), ""));
+    }
+    if let Some(first) = program.fini.first() {
+        let message = format!(
+            "`fini` is not supported on {target}: dyld runs no finalisers of today's programs"
+        );
+        errors.push(
+            Error::new(ErrorKind::Unsupported, message)
+                .at(Place::Symbol(*first), "")
+                .help("an initialiser can register one with `_atexit`"),
+        );
+    }
+    if let (false, Some(first)) = (is_dynamic(program), program.init.first()) {
+        let message = "nothing runs `init` of a program at a fixed position: dyld does not load it";
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Symbol(*first), ""));
+    }
+    for (id, section) in program.sections_with_ids() {
+        if section.kind == SectionKind::Fini {
+            let message = format!("section `{}` is of a kind that {target} has not", section.name);
+            let place = Place::Section { section: id, offset: 0 };
+            errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+        }
     }
     for export in &program.exports {
         let message = if !is_dynamic(program) {

@@ -411,6 +411,8 @@ fn section_header(
             let flags = macho::SectionFlags::from(macho::S_SYMBOL_STUBS) | code;
             (flags, linked.late.indirect_stubs, number(stub))
         }
+        Role::InitOffsets => (macho::S_INIT_FUNC_OFFSETS.into(), 0, 0),
+        Role::Kind(SectionKind::Init) => (macho::S_MOD_INIT_FUNC_POINTERS.into(), 0, 0),
         Role::Slots => (macho::S_NON_LAZY_SYMBOL_POINTERS.into(), linked.late.indirect_slots, 0),
         _ => (regular, 0, 0),
     };

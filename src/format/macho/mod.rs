@@ -34,8 +34,8 @@ impl Format for MachO {
         checks::check(program)
     }
 
-    fn loader(_: &Program<'_>) -> Loader {
-        plan::LOADER
+    fn loader(program: &Program<'_>) -> Loader {
+        plan::loader(program)
     }
 
     fn plan(program: &Program<'_>) -> &'static [SegmentRow] {

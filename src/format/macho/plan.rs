@@ -6,8 +6,8 @@
 //! (`Loader::makeSegmentsReadOnly`). `__LINKEDIT` comes last and is read-only.
 
 use crate::format::plan::{
-    ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole, SegmentRow,
-    TableId,
+    ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
+    SegmentRow, TableId,
 };
 use crate::program::{OutputKind, Position, Program, SectionKind, SystemVersion};
 use crate::target::Architecture;
@@ -65,6 +65,9 @@ const STUBS: SectionRow = SectionRow { name: "__stubs", role: Role::Stubs };
 const CONST: SectionRow = kind("__const", SectionKind::ReadOnly);
 const UNWIND_RECORDS: SectionRow = kind("__eh_frame", SectionKind::UnwindRecords);
 const UNWIND: SectionRow = kind("__unwind_info", SectionKind::Unwind);
+const INIT_OFFSETS: SectionRow = SectionRow { name: "__init_offsets", role: Role::InitOffsets };
+const INIT: SectionRow = kind("__mod_init_func", SectionKind::Init);
+const FINI: SectionRow = kind("__mod_term_func", SectionKind::Fini);
 const SLOTS: SectionRow = SectionRow { name: "__got", role: Role::Slots };
 
 const DATA: SegmentRow = segment(
@@ -98,14 +101,14 @@ static INDEPENDENT: &[SegmentRow] = &[
     segment(
         TEXT,
         Permissions::READ_EXECUTE,
-        &[HEADERS_ROW, CODE, STUBS, CONST, UNWIND_RECORDS, UNWIND],
+        &[HEADERS_ROW, CODE, STUBS, INIT_OFFSETS, CONST, UNWIND_RECORDS, UNWIND],
     ),
     SegmentRow {
         role: SegmentRole::RelRo,
         ..segment(
             DATA_CONST,
             Permissions::READ_WRITE,
-            &[SLOTS, kind("__const", SectionKind::RelRo)],
+            &[SLOTS, INIT, FINI, kind("__const", SectionKind::RelRo)],
         )
     },
     DATA,
@@ -124,6 +127,8 @@ static FIXED: &[SegmentRow] = &[
             CONST,
             UNWIND_RECORDS,
             UNWIND,
+            INIT,
+            FINI,
             kind("__const_pointers", SectionKind::RelRo),
             SLOTS,
         ],
@@ -139,13 +144,17 @@ pub(super) fn segments(position: Position) -> &'static [SegmentRow] {
     }
 }
 
-/// dyld does it all: rebases, binds slots and pointers alike.
-pub(super) const LOADER: Loader = Loader {
-    relocates: true,
-    calls_main: true,
-    import_pointers: true,
-    import_slots: ImportSlots::AmongOthers,
-};
+/// dyld does it all: rebases, binds slots and pointers alike, runs initialisers. It takes their offsets
+/// since it takes chains.
+pub(super) fn loader(program: &Program<'_>) -> Loader {
+    Loader {
+        relocates: true,
+        calls_main: true,
+        import_pointers: true,
+        import_slots: ImportSlots::AmongOthers,
+        init_list: if has_chained_fixups(program) { InitList::Offsets } else { InitList::Pointers },
+    }
+}
 
 /// Pages of 16 KiB on both architectures: arm64 has them, and Rosetta runs x86-64 on such a kernel.
 pub(super) const PAGE: Align = Align::of(0x4000);

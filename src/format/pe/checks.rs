@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::plan::{BASE_ALIGN, subsystem};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::program::{
-    ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program, Start, Subsystem,
+    ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program, SectionKind, Start,
+    Subsystem,
 };
 use crate::target::{Architecture, OperatingSystem};
 
@@ -175,6 +176,19 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         if wished {
             let message = format!("`{key}` means nothing on {target}");
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
+        }
+    }
+    let lists = [("init", &program.init), ("fini", &program.fini)];
+    for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+        let message = format!("`{key}` is not supported on {target}: nothing there runs it");
+        let place = Place::Symbol(list[0]);
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+    }
+    for (id, section) in program.sections_with_ids() {
+        if matches!(section.kind, SectionKind::Init | SectionKind::Fini) {
+            let message = format!("section `{}` is of a kind that {target} has not", section.name);
+            let place = Place::Section { section: id, offset: 0 };
+            errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
         }
     }
     let mut ordinals = HashMap::new();

@@ -5,8 +5,8 @@
 //! none of them empty (`PeFmtCreateSection`). The first of them lies behind the headers.
 
 use crate::format::plan::{
-    ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole, SegmentRow,
-    TableId,
+    ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
+    SegmentRow, TableId,
 };
 use crate::program::{OutputKind, Position, Program, SectionKind, Subsystem};
 use crate::target::{Architecture, OperatingSystem};
@@ -92,6 +92,7 @@ pub(super) const LOADER: Loader = Loader {
     calls_main: false,
     import_pointers: false,
     import_slots: ImportSlots::ByLibrary,
+    init_list: InitList::Pointers,
 };
 
 /// Bytes in the file come in multiples of this: the smallest that NT takes with pages of 4 KiB.

@@ -8,6 +8,7 @@ use super::exports::{self, Exports};
 use super::expression::check_name;
 use super::imports::{self, Imports};
 use super::item::{CODE_CONTENTS, GROUPS, Item};
+use super::lists::{self, Functions};
 use super::section::SectionTable;
 use super::wishes::WishTable;
 use crate::error::{Error, ErrorKind, Place};
@@ -29,6 +30,8 @@ pub(super) struct Layer {
     pub(super) wishes: WishTable,
     pub(super) imports: Imports,
     pub(super) exports: Option<Exports>,
+    pub(super) init: Option<Functions>,
+    pub(super) fini: Option<Functions>,
     pub(super) constants: Constants,
     pub(super) items: Items,
     pub(super) sections: IndexMap<String, SectionTable, FxBuildHasher>,
@@ -52,6 +55,8 @@ impl Layer {
             read: |layer, reader, entry| layer.wishes.read_run_path(reader, entry),
         },
         Key { name: "libc", read: |layer, reader, entry| layer.wishes.read_libc(reader, entry) },
+        Key { name: "init", read: |layer, reader, entry| layer.init = lists::read(reader, entry) },
+        Key { name: "fini", read: |layer, reader, entry| layer.fini = lists::read(reader, entry) },
         Key {
             name: "exports",
             read: |layer, reader, entry| layer.exports = exports::read(reader, entry),

@@ -13,6 +13,7 @@ use super::document::Span;
 use super::exports;
 use super::imports;
 use super::item::GROUPS;
+use super::lists;
 use super::names::{BUILT_IN, Names, Reference, check_interval};
 use super::pieces::{Bodies, Body, Piece};
 use super::section::{Unit, gather};
@@ -56,6 +57,9 @@ pub(super) fn lower<'s>(
     merged.wishes.add(&mut lowering.program, &mut lowering.map);
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
     imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
+    let Lowering { program, map, .. } = &mut lowering;
+    program.init = lists::symbols(merged.init, program, map);
+    program.fini = lists::symbols(merged.fini, program, map);
     if let Some(exports) = merged.exports {
         exports::add(exports, &mut lowering.program, &mut lowering.map);
     }

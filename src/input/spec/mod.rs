@@ -40,6 +40,7 @@ mod hex;
 mod imports;
 mod item;
 mod layer;
+mod lists;
 mod lower;
 mod names;
 mod pieces;

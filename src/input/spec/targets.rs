@@ -8,6 +8,7 @@ use super::exports::Exports;
 use super::imports::{self, Imports};
 use super::item::View;
 use super::layer::Layer;
+use super::lists::Functions;
 use super::section::SectionTable;
 use super::wishes::WishTable;
 use crate::error::{Error, ErrorKind, Place};
@@ -139,6 +140,9 @@ pub(super) struct Merged<'s> {
     pub(super) imports: Imports,
     /// What others can look up.
     pub(super) exports: Option<&'s Exports>,
+    /// What runs before and after the program.
+    pub(super) init: Option<&'s Functions>,
+    pub(super) fini: Option<&'s Functions>,
     /// Numbers by name.
     pub(super) constants: IndexMap<&'s str, &'s Located<i128>, FxBuildHasher>,
     /// Items by kind and name; one that several layers mention has the place of the first.
@@ -165,6 +169,8 @@ impl<'s> Merged<'s> {
         self.wishes.override_by(&layer.wishes);
         imports::override_by(&mut self.imports, &layer.imports);
         self.exports = layer.exports.as_ref().or(self.exports);
+        self.init = layer.init.as_ref().or(self.init);
+        self.fini = layer.fini.as_ref().or(self.fini);
         self.constants.extend(layer.constants.iter().map(|(name, number)| (name.as_str(), number)));
         for (name, special) in &layer.sections {
             let table = match self.sections.get(name.as_str()) {
