@@ -108,6 +108,8 @@ pub struct TargetRow {
     pub triples: &'static [&'static str],
     /// What an executable's file name ends with, the dot included.
     pub executable_suffix: &'static str,
+    /// What a shared library's file name ends with, the dot included; `None` where there are none.
+    pub library_suffix: Option<&'static str>,
 }
 
 /// All targets, in the order in which they are listed and built.
@@ -117,48 +119,56 @@ pub static TARGETS: &[TargetRow] = &[
         name: "x86_64-linux",
         triples: &["x86_64-unknown-linux-gnu", "x86_64-unknown-linux-musl", "x86_64-linux-gnu"],
         executable_suffix: "",
+        library_suffix: Some(".so"),
     },
     TargetRow {
         target: Target::AARCH64_LINUX,
         name: "aarch64-linux",
         triples: &["aarch64-unknown-linux-gnu", "aarch64-unknown-linux-musl", "aarch64-linux-gnu"],
         executable_suffix: "",
+        library_suffix: Some(".so"),
     },
     TargetRow {
         target: Target::X86_64_MACOS,
         name: "x86_64-macos",
         triples: &["x86_64-apple-darwin", "x86_64-apple-macos", "x86_64-apple-macosx"],
         executable_suffix: "",
+        library_suffix: Some(".dylib"),
     },
     TargetRow {
         target: Target::AARCH64_MACOS,
         name: "aarch64-macos",
         triples: &["aarch64-apple-darwin", "arm64-apple-macos", "arm64-apple-macosx"],
         executable_suffix: "",
+        library_suffix: Some(".dylib"),
     },
     TargetRow {
         target: Target::X86_64_WINDOWS,
         name: "x86_64-windows",
         triples: &["x86_64-pc-windows-msvc", "x86_64-pc-windows-gnu", "x86_64-w64-mingw32"],
         executable_suffix: ".exe",
+        library_suffix: Some(".dll"),
     },
     TargetRow {
         target: Target::AARCH64_WINDOWS,
         name: "aarch64-windows",
         triples: &["aarch64-pc-windows-msvc", "aarch64-pc-windows-gnullvm", "aarch64-w64-mingw32"],
         executable_suffix: ".exe",
+        library_suffix: Some(".dll"),
     },
     TargetRow {
         target: Target::X86_64_UEFI,
         name: "x86_64-uefi",
         triples: &["x86_64-unknown-uefi"],
         executable_suffix: ".efi",
+        library_suffix: None,
     },
     TargetRow {
         target: Target::AARCH64_UEFI,
         name: "aarch64-uefi",
         triples: &["aarch64-unknown-uefi"],
         executable_suffix: ".efi",
+        library_suffix: None,
     },
 ];
 

@@ -120,7 +120,7 @@ fn paths(
     };
     let several = targets.len() > 1;
     let file_name = |target: &Target| {
-        let suffix = target.row().executable_suffix;
+        let suffix = file.spec.kind(*target).suffix(*target);
         if several { format!("{name}-{target}{suffix}") } else { format!("{name}{suffix}") }
     };
     Ok(targets.iter().map(|target| folder.join(file_name(target))).collect())

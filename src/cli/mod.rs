@@ -16,6 +16,7 @@ mod test;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind as UsageError;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
@@ -102,6 +103,12 @@ fn target(name: &str) -> Result<Target, String> {
     })
 }
 
+/// Reads a time in seconds: `60`, `0.5`.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let time = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.filter(|time| !time.is_zero()).ok_or_else(|| "not a number of seconds above 0".to_owned())
+}
+
 /// Why a command did not do what was asked.
 #[derive(Debug)]
 enum Failure {
@@ -175,5 +182,14 @@ mod tests {
         assert_eq!(target("x86_64-unknown-linux-gnu"), Ok(Target::X86_64_LINUX));
         assert!(target("x86-64-linux").unwrap_err().contains("`x86_64-linux`"));
         assert!(target("pdp11-unix").unwrap_err().contains("minild targets"));
+    }
+
+    #[test]
+    fn a_time_is_a_number_of_seconds() {
+        assert_eq!(seconds("60"), Ok(Duration::from_mins(1)));
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["", "0", "-1", "1 s", "NaN", "inf", "1e400"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -4,17 +4,19 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use minild::Target;
+use minild::program::OutputKind;
 
 use super::spec_file::SpecFile;
 use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
-use crate::run::{Ending, NoRunner, Runner, attached};
+use crate::run::{Ending, Job, NoRunner, Runner};
 
 /// Build a spec into a temporary folder and run what it made
 ///
 /// The program gets this command's input, output and environment, and minild ends with its exit status:
-/// 128 and the signal's number where a signal ended it. Without --target it is built for this machine if
+/// 128 and the signal's number where a signal ended it, 124 where --timeout did. Without --target it is built for this machine if
 /// the spec is for it, else for the first target that has a runner here.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -25,6 +27,9 @@ pub(super) struct Arguments {
     target: Option<Target>,
     #[command(flatten)]
     link: LinkArguments,
+    /// Kill the program after this time
+    #[arg(long, value_name = "SECONDS", value_parser = super::seconds)]
+    timeout: Option<Duration>,
     /// What the program is given
     #[arg(last = true, value_name = "ARGUMENT")]
     passed_on: Vec<OsString>,
@@ -34,6 +39,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let file = SpecFile::read(&arguments.spec)?;
     let asked = TargetArguments { targets: arguments.target.into_iter().collect() };
     let (target, runner) = choose(&file.targets(&asked)?)?;
+    if file.spec.kind(target) == OutputKind::SharedLibrary {
+        let message = "it is a shared library: only programs that use it can be run";
+        return Err(Failure::Other(format!("cannot run {}: {message}", file.source.name)));
+    }
 
     let folder = temporary_folder()?;
     let name = file.name().unwrap_or_else(|| "program".to_owned());
@@ -41,19 +50,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let options = arguments.link.options();
     file.link(&[target], |_, program| minild::link_to(program, &options, &executable))?;
 
-    let mut command = runner.command(&executable);
-    let ending = attached(command.args(&arguments.passed_on));
-    match ending {
-        // A parent sees eight bits of it (POSIX, wait).
-        Ok(Ending::Exit(code)) => Ok(ExitCode::from(code.to_le_bytes()[0])),
-        Ok(ending @ Ending::Signal(number)) => {
-            // A shell says so too; if nobody listens, the status has to do.
-            let _ = writeln!(std::io::stderr(), "minild: {name} was ended by {ending}");
-            Ok(ExitCode::from(number.to_le_bytes()[0].saturating_add(128)))
-        }
-        Ok(ending @ Ending::TimedOut(_)) => Err(Failure::Other(format!("{name}: {ending}"))),
-        Err(error) => Err(Failure::Other(format!("cannot run {name} for {target}: {error}"))),
+    let job = Job {
+        file: &executable,
+        arguments: arguments.passed_on.clone(),
+        environment: Vec::new(),
+        folder: None,
+        limit: arguments.timeout,
+    };
+    let ending = runner
+        .attached(&job)
+        .map_err(|error| Failure::Other(format!("cannot run {name} for {target}: {error}")))?;
+    if !matches!(ending, Ending::Exit(_)) {
+        // A shell says so too; if nobody listens, the status has to do.
+        let _ = writeln!(std::io::stderr(), "minild: {name} {ending}");
     }
+    Ok(ExitCode::from(ending.exit_status()))
 }
 
 /// This machine's own target if it is among `targets`, else the first that has a runner here.

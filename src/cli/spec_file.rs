@@ -80,7 +80,10 @@ impl SpecFile {
         let mut done = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
         for &target in targets {
-            let result = self.spec.program(target).and_then(|(program, map)| {
+            let result = self.spec.program(target).and_then(|(mut program, map)| {
+                if let Some(name) = self.name() {
+                    program.name = name.into();
+                }
                 link(target, &program).map_err(|errors| errors.map(|error| map.locate(error)))
             });
             match result {

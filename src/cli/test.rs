@@ -1,7 +1,9 @@
 //! `minild test`: runs what a spec's `[[test]]` tables ask for, on every target that has a runner here.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::ffi::OsString;
 use std::fmt::Write;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ use super::spec_file::SpecFile;
 use super::{
     Failure, Format, LinkArguments, PrintArguments, TargetArguments, print, temporary_folder,
 };
-use crate::run::{Ending, NoRunner, Outcome, Runner, captured};
+use crate::run::{Ending, Job, Machine, NoRunner, Outcome, Runner};
 
 /// How long a run may take where its test does not say it: emulators on busy machines are slow.
 const DEFAULT_LIMIT: Duration = Duration::from_mins(1);
@@ -61,21 +63,50 @@ struct Tested {
     target: &'static str,
     #[serde(flatten)]
     verdict: Verdict,
+    /// What the program did, if it was run.
+    #[serde(flatten)]
+    ran: Option<Ran>,
     seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Ran {
+    /// The exit status by which `minild run` tells how it ended.
+    exit: u8,
+    /// How it ended, in words.
+    ending: String,
+    stdout: String,
+    stderr: String,
+}
+
+impl Ran {
+    fn new(outcome: &Outcome) -> Self {
+        Self {
+            exit: outcome.ending.exit_status(),
+            ending: outcome.ending.to_string(),
+            stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
+        }
+    }
 }
 
 pub(super) fn test(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let started = Instant::now();
     let is_text = arguments.print.format == Format::Text;
     let mut report = Report::default();
-    let mut all = Vec::new();
+    let mut specs = Vec::new();
     for path in &arguments.specs {
         // A spec that is wrong keeps no other from being tested.
-        match test_spec(arguments, path, is_text) {
-            Ok(tested) => all.extend(tested),
+        match Built::new(path, arguments) {
+            Ok(built) => specs.push(built),
             Err(Failure::Report(errors)) => report.merge(errors),
             Err(failure) => return Err(failure),
         }
+    }
+    let mut boots = Boots::new(&specs);
+    let mut all = Vec::new();
+    for spec in &specs {
+        all.extend(test_spec(spec, &mut boots, arguments.no_skip, is_text)?);
     }
 
     let summary = Summary::new(&all, started.elapsed());
@@ -100,34 +131,37 @@ pub(super) fn test(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// Runs the tests of one spec; as text, each is told when it is done.
-fn test_spec(arguments: &Arguments, path: &Path, is_text: bool) -> Result<Vec<Tested>, Failure> {
-    let file = SpecFile::read(path)?;
-    let targets = file.targets(&arguments.targets)?;
-    let built = Built::new(&file, &targets, arguments)?;
-    let runs: Vec<_> = file
-        .spec
-        .tests()
-        .iter()
-        .flat_map(|test| targets.iter().map(move |&target| (test, target)))
-        .filter(|(test, target)| test.is_for(*target))
-        .collect();
+fn test_spec(
+    built: &Built,
+    boots: &mut Boots<'_>,
+    no_skip: bool,
+    is_text: bool,
+) -> Result<Vec<Tested>, Failure> {
+    let runs: Vec<_> = built.runs().collect();
     if is_text {
         let count = match runs.len() {
             0 => "no tests".to_owned(),
             1 => "1 test".to_owned(),
             count => format!("{count} tests"),
         };
-        print::text(&format!("running {count} of {}\n", file.source.name))?;
+        print::text(&format!("running {count} of {}\n", built.file.source.name))?;
     }
     let mut all = Vec::new();
-    for (test, target) in runs {
+    for run in runs {
         let started = Instant::now();
-        let verdict = run(&built, &file.folder, test, target, arguments.no_skip)?;
+        let (verdict, outcome) = match run.outcome(boots)? {
+            Ok(Ok(outcome)) => (run.judge(&outcome), Some(outcome)),
+            Ok(Err(error)) => (Verdict::Failed(vec![format!("cannot be run: {error}")]), None),
+            Err(reason) if no_skip => (Verdict::Failed(vec![reason.to_string()]), None),
+            Err(reason) => (Verdict::Skipped(reason.to_string()), None),
+        };
+        let file = &built.file;
         let tested = Tested {
             spec: file.source.name.clone(),
-            line: file.source.text[..test.span().start].matches('\n').count() + 1,
-            target: target.name(),
+            line: file.source.text[..run.test.span().start].matches('\n').count() + 1,
+            target: run.target.name(),
             verdict,
+            ran: outcome.as_ref().map(Ran::new),
             seconds: started.elapsed().as_secs_f64(),
         };
         if is_text {
@@ -138,51 +172,122 @@ fn test_spec(arguments: &Arguments, path: &Path, is_text: bool) -> Result<Vec<Te
     Ok(all)
 }
 
-/// The executables of a spec, and what starts them.
+/// A spec, its executables, and what runs them.
 struct Built {
-    executables: HashMap<Target, (PathBuf, Result<Runner, NoRunner>)>,
+    file: SpecFile,
+    executables: Vec<Executable>,
     _folder: TempDir,
 }
 
+struct Executable {
+    target: Target,
+    path: PathBuf,
+    runner: Result<Runner, NoRunner>,
+}
+
 impl Built {
-    fn new(file: &SpecFile, targets: &[Target], arguments: &Arguments) -> Result<Self, Failure> {
+    fn new(path: &Path, arguments: &Arguments) -> Result<Self, Failure> {
+        let file = SpecFile::read(path)?;
+        let targets = file.targets(&arguments.targets)?;
         let folder = temporary_folder()?;
         let options = arguments.link.options();
         let name = file.name().unwrap_or_else(|| "program".to_owned());
-        let built = file.link(targets, |target, program| {
+        let executables = file.link(&targets, |target, program| {
             let file_name = format!("{name}-{target}{}", target.row().executable_suffix);
             let path = folder.path().join(file_name);
             minild::link_to(program, &options, &path)?;
-            Ok((target, (path, Runner::find(target))))
+            Ok(Executable { target, path, runner: Runner::find(target) })
         })?;
-        Ok(Self { executables: built.into_iter().collect(), _folder: folder })
+        Ok(Self { file, executables, _folder: folder })
+    }
+
+    /// Each test on each target that it is for.
+    fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+        self.file.spec.tests().iter().flat_map(move |test| {
+            let executables = self.executables.iter();
+            let wanted = executables.filter(|executable| test.is_for(executable.target));
+            wanted.map(move |executable| Run::new(self, test, executable))
+        })
     }
 }
 
-fn run(
-    built: &Built,
-    folder: &Path,
-    test: &Test,
+/// One test on one target.
+struct Run<'b> {
+    test: &'b Test,
     target: Target,
-    no_skip: bool,
-) -> Result<Verdict, Failure> {
-    let (executable, runner) = &built.executables[&target];
-    let runner = match runner {
-        Ok(runner) => runner,
-        Err(reason) if reason.is_mistake() => return Err(Failure::Other(reason.to_string())),
-        Err(reason) if no_skip => return Ok(Verdict::Failed(vec![reason.to_string()])),
-        Err(reason) => return Ok(Verdict::Skipped(reason.to_string())),
-    };
-    let mut command = runner.command(executable);
-    command.args(test.args()).envs(test.env()).current_dir(folder);
-    let limit = test.timeout().unwrap_or(DEFAULT_LIMIT);
-    Ok(match captured(&mut command, test.stdin().as_bytes(), limit) {
-        Err(error) => Verdict::Failed(vec![format!("cannot be run: {error}")]),
-        Ok(outcome) => {
-            let wrong = differences(test, &outcome);
-            if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) }
+    runner: &'b Result<Runner, NoRunner>,
+    job: Job<'b>,
+    limit: Duration,
+}
+
+impl<'b> Run<'b> {
+    fn new(built: &'b Built, test: &'b Test, executable: &'b Executable) -> Self {
+        let limit = test.timeout().unwrap_or(DEFAULT_LIMIT);
+        let job = Job {
+            file: &executable.path,
+            arguments: test.args().iter().map(OsString::from).collect(),
+            environment: test.env().collect(),
+            folder: Some(&built.file.folder),
+            limit: Some(limit),
+        };
+        Self { test, target: executable.target, runner: &executable.runner, job, limit }
+    }
+
+    /// What it did, or why it could not be run; or why there is no runner.
+    fn outcome(
+        &self,
+        boots: &mut Boots<'_>,
+    ) -> Result<Result<io::Result<Outcome>, &'b NoRunner>, Failure> {
+        Ok(match self.runner {
+            Ok(Runner::Firmware(machine)) => Ok(boots.outcome(self, machine)),
+            Ok(runner) => Ok(runner.captured(&self.job, self.test.stdin().as_bytes(), self.limit)),
+            Err(reason) if reason.is_mistake() => return Err(Failure::Other(reason.to_string())),
+            Err(reason) => Err(reason),
+        })
+    }
+
+    fn judge(&self, outcome: &Outcome) -> Verdict {
+        let wrong = differences(self.test, outcome);
+        if wrong.is_empty() { Verdict::Ok } else { Verdict::Failed(wrong) }
+    }
+}
+
+/// What the machines showed that have nothing but firmware. A boot takes seconds, so all tests of one target
+/// share one.
+struct Boots<'b> {
+    specs: &'b [Built],
+    /// By target: what is left of its runs' outcomes, in their order.
+    outcomes: HashMap<Target, io::Result<VecDeque<Outcome>>>,
+}
+
+impl<'b> Boots<'b> {
+    fn new(specs: &'b [Built]) -> Self {
+        Self { specs, outcomes: HashMap::new() }
+    }
+
+    /// The outcome of the next run on this target.
+    fn outcome(&mut self, run: &Run<'_>, machine: &Machine) -> io::Result<Outcome> {
+        if let Some(what) = Self::lacks(run) {
+            return Err(io::Error::other(format!("firmware gives an image no {what}")));
         }
-    })
+        let outcomes = self.outcomes.entry(run.target).or_insert_with(|| {
+            let runs: Vec<_> = self.specs.iter().flat_map(Built::runs).collect();
+            let runs = runs.iter().filter(|other| other.target == run.target);
+            let runs = runs.filter(|other| Self::lacks(other).is_none());
+            let jobs: Vec<_> = runs.map(|run| (&run.job, run.limit)).collect();
+            machine.captured(&jobs).map(VecDeque::from)
+        });
+        match outcomes {
+            Ok(outcomes) => outcomes.pop_front().ok_or_else(|| io::Error::other("it was not run")),
+            Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+        }
+    }
+
+    /// What a test wants of its surroundings that firmware does not have.
+    fn lacks(run: &Run<'_>) -> Option<&'static str> {
+        let environment = (!run.job.environment.is_empty()).then_some("environment");
+        environment.or((!run.test.stdin().is_empty()).then_some("standard input"))
+    }
 }
 
 /// What a run did otherwise than its test says.
@@ -195,7 +300,7 @@ fn differences(test: &Test, outcome: &Outcome) -> Vec<String> {
         End::Signal(name) => (outcome.ending.is_signal(name), name.to_owned()),
     };
     if !is_right {
-        wrong.push(format!("ended with {}, expected {expected}\n", outcome.ending));
+        wrong.push(format!("{}, expected {expected}\n", outcome.ending));
     }
     let mut shows_stderr = false;
     for (stream, expected, written) in

@@ -14,8 +14,8 @@ pub mod plan;
 
 use std::io;
 
-use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::program::{Libc, OutputKind, Program};
+use crate::error::Result;
+use crate::program::Program;
 use crate::units::{Align, Size};
 
 use layout::{Body, Gathered, Layout};
@@ -104,26 +104,4 @@ pub(crate) trait Format {
     fn seal(linked: &Linked<'_, Self>, options: &Options, output: &mut Output) -> io::Result<()>
     where
         Self: Sized;
-}
-
-/// Refuses what asks others to use the program, and what only a dynamic linker that is named reads.
-pub(crate) fn refuse_exports(program: &Program<'_>, errors: &mut Collector) {
-    let target = program.target;
-    for (key, wished) in [
-        ("interpreter", program.interpreter.is_some()),
-        ("runpath", program.run_path.is_some()),
-        ("libc", program.wishes.libc != Libc::default()),
-        ("library-name", program.library_name.is_some()),
-        ("kind", program.kind == OutputKind::SharedLibrary),
-    ] {
-        if wished {
-            let message = format!("`{key}` is not supported on {target}");
-            errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
-        }
-    }
-    if let Some(export) = program.exports.first() {
-        let message = format!("exports (here `{}`) are not supported on {target}", export.name);
-        let place = Place::Symbol(export.symbol);
-        errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
-    }
 }

@@ -51,6 +51,16 @@ impl OutputKind {
     /// Every kind, by its name in specs.
     pub const NAMES: &'static [(&'static str, Self)] =
         &[("executable", Self::Executable), ("shared-library", Self::SharedLibrary)];
+
+    /// What the name of such a file ends with on `target`, the dot included.
+    #[must_use]
+    pub fn suffix(self, target: Target) -> &'static str {
+        let row = target.row();
+        match self {
+            Self::Executable => row.executable_suffix,
+            Self::SharedLibrary => row.library_suffix.unwrap_or(row.executable_suffix),
+        }
+    }
 }
 
 /// A whole program, as the linker takes it.

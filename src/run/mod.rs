@@ -1,35 +1,72 @@
 //! Runners: what executes a target's files on this machine.
 //!
-//! Takes a target; gives a way to start a file of it, or the reason why there is none. What differs by
+//! Takes a target; gives a way to run a file of it, or the reason why there is none. What differs by
 //! target stands in one row of [`RUNNERS`]; `MINILD_RUNNER_<TARGET>` in the environment goes before it.
 
+mod firmware;
 mod process;
+mod wine;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use minild::Target;
+use minild::target::OperatingSystem;
 
-pub(crate) use process::{Ending, Outcome, attached, captured};
+pub(crate) use firmware::Machine;
+pub(crate) use process::{Ending, Outcome};
 
 /// How a target's files are run where they are not this machine's own.
 struct RunnerRow {
     target: Target,
-    /// The program and its arguments; the file and its arguments follow.
-    command: &'static [&'static str],
-    /// What Debian and its descendants call the package that has the program.
-    package: &'static str,
+    way: Way,
+}
+
+enum Way {
+    /// A program and its arguments; the file and its arguments follow.
+    Emulator { command: &'static [&'static str], package: &'static str },
+    /// Real firmware in an emulated machine.
+    Firmware,
+    /// wine, where the target's architecture is this machine's: it emulates no processor.
+    Wine,
 }
 
 static RUNNERS: &[RunnerRow] = &[
-    RunnerRow { target: Target::X86_64_LINUX, command: &["qemu-x86_64"], package: "qemu-user" },
-    RunnerRow { target: Target::AARCH64_LINUX, command: &["qemu-aarch64"], package: "qemu-user" },
+    RunnerRow {
+        target: Target::X86_64_LINUX,
+        way: Way::Emulator { command: &["qemu-x86_64"], package: "qemu-user" },
+    },
+    RunnerRow {
+        target: Target::AARCH64_LINUX,
+        way: Way::Emulator { command: &["qemu-aarch64"], package: "qemu-user" },
+    },
+    RunnerRow { target: Target::X86_64_WINDOWS, way: Way::Wine },
+    RunnerRow { target: Target::AARCH64_WINDOWS, way: Way::Wine },
+    RunnerRow { target: Target::X86_64_UEFI, way: Way::Firmware },
+    RunnerRow { target: Target::AARCH64_UEFI, way: Way::Firmware },
 ];
 
-/// What starts a target's files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What is to be run.
+#[derive(Debug)]
+pub(crate) struct Job<'a> {
+    /// The file.
+    pub(crate) file: &'a Path,
+    /// What it is given.
+    pub(crate) arguments: Vec<OsString>,
+    /// Environment variables beside those of this process.
+    pub(crate) environment: Vec<(&'a str, &'a str)>,
+    /// The folder that it runs in, if not this process' own.
+    pub(crate) folder: Option<&'a Path>,
+    /// After this it is killed.
+    pub(crate) limit: Option<Duration>,
+}
+
+/// What runs a target's files.
+#[derive(Clone, Debug)]
 pub(crate) enum Runner {
     /// This machine's own loader.
     Native,
@@ -39,45 +76,97 @@ pub(crate) enum Runner {
         path: PathBuf,
         /// What it is given before the file.
         arguments: Vec<String>,
+        /// Whether it starts services that outlive it: wine does, for whatever architecture.
+        has_services: bool,
     },
+    /// wine.
+    Wine(PathBuf),
+    /// A machine with nothing but firmware.
+    Firmware(Machine),
 }
 
 impl Runner {
-    /// What starts files of `target` here.
+    /// What runs files of `target` here.
     pub(crate) fn find(target: Target) -> Result<Self, NoRunner> {
         let variable = variable(target);
         if let Some(wish) = std::env::var_os(&variable).filter(|wish| !wish.is_empty()) {
-            return overridden(&wish)
+            return overridden(&wish, target)
                 .map_err(|problem| NoRunner::WrongOverride { variable, problem });
         }
         if Target::host() == Some(target) {
             return Ok(Self::Native);
         }
+        let unknown = NoRunner::Unknown { target };
         let row = RUNNERS.iter().find(|row| row.target == target);
-        let Some((row, (program, arguments))) =
-            row.and_then(|row| Some((row, row.command.split_first()?)))
-        else {
-            return Err(NoRunner::Unknown { target });
-        };
-        match which::which(program) {
-            Ok(path) => Ok(Self::Program {
-                path,
-                arguments: arguments.iter().map(ToString::to_string).collect(),
-            }),
-            Err(_) => Err(NoRunner::Missing { program, package: row.package }),
+        match &row.ok_or(unknown.clone())?.way {
+            Way::Emulator { command, package } => {
+                let (program, arguments) = command.split_first().ok_or(unknown)?;
+                let path = which::which(program)
+                    .map_err(|_| NoRunner::Missing { needed: vec![(program, package)] })?;
+                let arguments = arguments.iter().map(ToString::to_string).collect();
+                Ok(Self::Program { path, arguments, has_services: false })
+            }
+            Way::Firmware => Ok(Self::Firmware(Machine::find(target.architecture)?)),
+            Way::Wine if std::env::consts::ARCH != target.architecture.name() => {
+                Err(NoRunner::WineOfAnother { target })
+            }
+            Way::Wine => {
+                let path = wine::find().ok_or(NoRunner::Missing { needed: vec![("wine", "wine")] });
+                Ok(Self::Wine(path?))
+            }
         }
     }
 
-    /// The command that starts `file`; its arguments are to be added.
-    pub(crate) fn command(&self, file: &Path) -> Command {
+    /// Runs a file with this process' own input and output.
+    pub(crate) fn attached(&self, job: &Job<'_>) -> io::Result<Ending> {
         match self {
-            Self::Native => Command::new(file),
-            Self::Program { path, arguments } => {
+            Self::Native | Self::Program { has_services: false, .. } => {
+                process::attached(&mut self.command(job)?, job.limit)
+            }
+            Self::Wine(_) | Self::Program { .. } => {
+                process::passed_on(&mut self.command(job)?, job.limit)
+            }
+            Self::Firmware(machine) => machine.attached(job),
+        }
+    }
+
+    /// Runs a file with `stdin` as its input and keeps what it writes; after `limit` it is killed.
+    pub(crate) fn captured(
+        &self,
+        job: &Job<'_>,
+        stdin: &[u8],
+        limit: Duration,
+    ) -> io::Result<Outcome> {
+        match self {
+            Self::Firmware(machine) => {
+                let mut outcomes = machine.captured(&[(job, limit)])?;
+                outcomes.pop().ok_or_else(|| io::Error::other("the machine showed nothing"))
+            }
+            _ => process::captured(&mut self.command(job)?, stdin, limit),
+        }
+    }
+
+    /// The command that runs a file.
+    fn command(&self, job: &Job<'_>) -> io::Result<Command> {
+        let mut command = match self {
+            Self::Native => Command::new(job.file),
+            Self::Program { path, arguments, .. } => {
                 let mut command = Command::new(path);
-                command.args(arguments).arg(file);
+                command.args(arguments).arg(job.file);
                 command
             }
+            Self::Wine(path) => {
+                let mut command = wine::command(path)?;
+                command.arg(job.file);
+                command
+            }
+            Self::Firmware(_) => return Err(io::Error::other("a machine is no command")),
+        };
+        command.args(&job.arguments).envs(job.environment.iter().copied());
+        if let Some(folder) = job.folder {
+            command.current_dir(folder);
         }
+        Ok(command)
     }
 }
 
@@ -85,10 +174,12 @@ impl fmt::Display for Runner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Native => f.write_str("native"),
-            Self::Program { path, arguments } => {
+            Self::Program { path, arguments, .. } => {
                 write!(f, "{}", path.display())?;
                 arguments.iter().try_for_each(|argument| write!(f, " {argument}"))
             }
+            Self::Wine(path) => write!(f, "{}", path.display()),
+            Self::Firmware(machine) => write!(f, "{machine}"),
         }
     }
 }
@@ -96,12 +187,15 @@ impl fmt::Display for Runner {
 /// Why nothing here runs a target's files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoRunner {
-    /// The program that would is not installed.
+    /// What it takes is not installed.
     Missing {
-        /// The program.
-        program: &'static str,
-        /// The Debian package that has it.
-        package: &'static str,
+        /// Each thing, and the Debian package that has it.
+        needed: Vec<(&'static str, &'static str)>,
+    },
+    /// wine is for programs of the machine's own architecture.
+    WineOfAnother {
+        /// The target.
+        target: Target,
     },
     /// No program is known that could.
     Unknown {
@@ -127,9 +221,18 @@ impl NoRunner {
 impl fmt::Display for NoRunner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Missing { program, package } => {
-                write!(f, "needs {program}: apt install {package}")
+            Self::Missing { needed } => {
+                let names: Vec<_> = needed.iter().map(|(name, _)| *name).collect();
+                let packages: Vec<_> = needed.iter().map(|(_, package)| *package).collect();
+                write!(f, "needs {}: apt install {}", names.join(" and "), packages.join(" "))
             }
+            Self::WineOfAnother { target } => write!(
+                f,
+                "needs a wine for {0}, which no package has here: `tests/setup/windows.sh` of the \
+                 source tree makes one; set {1}",
+                target.architecture,
+                variable(*target)
+            ),
             Self::Unknown { target } => {
                 write!(f, "needs a runner: set {}", variable(*target))
             }
@@ -143,27 +246,44 @@ fn variable(target: Target) -> String {
     format!("MINILD_RUNNER_{}", target.name().to_uppercase().replace('-', "_"))
 }
 
-fn overridden(wish: &OsString) -> Result<Runner, String> {
+fn overridden(wish: &OsString, target: Target) -> Result<Runner, String> {
     let words = wish.to_str().ok_or("is not UTF-8")?;
     let words = shlex::split(words).ok_or("has a quote that nothing closes")?;
     let mut words = words.into_iter();
     let program = words.next().ok_or("names no program")?;
     let path = which::which(&program)
         .map_err(|_| format!("names `{program}`, which is no program of this machine"))?;
-    Ok(Runner::Program { path, arguments: words.collect() })
+    let has_services = target.operating_system == OperatingSystem::Windows;
+    Ok(Runner::Program { path, arguments: words.collect(), has_services })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn overridden(wish: &str) -> Result<Runner, String> {
+        super::overridden(&wish.into(), Target::AARCH64_LINUX)
+    }
+
     #[test]
     fn an_override_is_split_as_a_shell_does() {
-        let runner = overridden(&"sh -c 'a b' \"\"".into()).expect("sh is everywhere");
+        let runner = overridden("sh -c 'a b' \"\"").expect("sh is everywhere");
         let Runner::Program { arguments, .. } = runner else { panic!("{runner}") };
         assert_eq!(arguments, ["-c", "a b", ""]);
-        assert!(overridden(&"sh 'a".into()).unwrap_err().contains("quote"));
-        assert!(overridden(&"  ".into()).unwrap_err().contains("no program"));
-        assert!(overridden(&"no-such-program-here".into()).unwrap_err().contains("no-such"));
+        assert!(overridden("sh 'a").unwrap_err().contains("quote"));
+        assert!(overridden("  ").unwrap_err().contains("no program"));
+        assert!(overridden("no-such-program-here").unwrap_err().contains("no-such"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_its_package() {
+        let needed = vec![("qemu-system-x86_64", "qemu-system-x86"), ("OVMF", "ovmf")];
+        let reason = NoRunner::Missing { needed }.to_string();
+        let expected = "needs qemu-system-x86_64 and OVMF: apt install qemu-system-x86 ovmf";
+        assert_eq!(reason, expected);
+        let target = Target::AARCH64_WINDOWS;
+        let reason = NoRunner::WineOfAnother { target }.to_string();
+        assert!(reason.contains("tests/setup/windows.sh"), "{reason}");
+        assert!(reason.contains("MINILD_RUNNER_AARCH64_WINDOWS"), "{reason}");
     }
 }

@@ -48,3 +48,16 @@ locked() {
     exec 9>"$1"
     flock 9
 }
+
+# wine_environment: where the wine for arm64 is (windows.sh), and the environment that it runs in, the same when
+# its prefix is made and when it is used.
+wine_environment() {
+    wine_home=$runners/windows-aarch64
+    export WINEPREFIX=$wine_home/prefix WINESERVER=$wine_home/wineserver
+    # Wine's own complaints on stderr would mix with the program's.
+    export WINEDEBUG=${WINEDEBUG--all}
+    # No .NET, no browser, no entries in the desktop's menus, no desktop (explorer.exe); and a
+    # crash ends the program at once, where the debugger would first take seconds over it.
+    export WINEDLLOVERRIDES='mscoree=;mshtml=;winemenubuilder.exe=;explorer.exe=;winedbg.exe='
+    unset DISPLAY WAYLAND_DISPLAY WINEARCH WINELOADER WINEDLLPATH
+}

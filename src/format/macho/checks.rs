@@ -2,7 +2,7 @@
 
 use super::plan::{LOWEST_BASE, PAGE, SDK, is_dynamic, oldest_system, version};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::program::{ImportName, LibraryId, Position, Program, Start};
+use crate::program::{ImportName, Libc, LibraryId, OutputKind, Position, Program, Start};
 use crate::target::Architecture;
 
 /// Ordinals of libraries above this stand for something else in an import of a chain (`ChainedFixups`:
@@ -143,7 +143,46 @@ fn check_libraries(program: &Program<'_>, errors: &mut Collector) {
     }
 }
 
-/// What only other systems' files can say.
+/// What only a dynamic linker of another system reads, and what a library or an export cannot be.
 fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
-    crate::format::refuse_exports(program, errors);
+    let target = program.target;
+    let is_library = program.kind == OutputKind::SharedLibrary;
+    for (key, wished, why) in [
+        ("interpreter", program.interpreter.is_some(), "dyld is the only dynamic linker"),
+        ("runpath", program.run_path.is_some(), "imports name their library by its path"),
+        ("libc", program.wishes.libc != Libc::default(), "libSystem is the only one"),
+        ("library-name", program.library_name.is_some() && !is_library, "it is no library"),
+        ("stack.size", program.wishes.stack.size.is_some() && is_library, "a library has no stack"),
+        ("start", program.wishes.start != Start::Raw && is_library, "nothing starts a library"),
+        ("position", !is_dynamic(program) && is_library, "dyld places libraries"),
+    ] {
+        if wished {
+            let message = format!("`{key}` means nothing here on {target}: {why}");
+            errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
+        }
+    }
+    if program.library_name.as_ref().is_some_and(|name| name.is_empty() || name.contains('\0')) {
+        let message = "`library-name` is empty or holds a NUL";
+        let place = Place::Wish("library-name");
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+    }
+    if let (true, Some(entry)) = (is_library, program.entry) {
+        let message = format!("a shared library has no entry on {target}: nothing calls it");
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Symbol(entry), ""));
+    }
+    for export in &program.exports {
+        let message = if !is_dynamic(program) {
+            format!("a program at a fixed position exports nothing (here `{}`)", export.name)
+        } else if export.version.is_some() {
+            format!("macOS knows no versions of an export (here of `{}`)", export.name)
+        } else if let Some(ordinal) = export.ordinal {
+            format!("macOS knows no exports by number (here {ordinal})")
+        } else if export.name.is_empty() || export.name.contains('\0') {
+            format!("{:?} is no name of an export: it is empty or holds a NUL", export.name)
+        } else {
+            continue;
+        };
+        let place = Place::Symbol(export.symbol);
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+    }
 }

@@ -14,7 +14,7 @@ use super::plan::{
     BINDS, DATA_CONST, EXPORTS, FIXUPS, FUNCTION_STARTS, INDIRECT_SYMBOLS, LINKEDIT, PAGE, SDK,
     SIGNATURE, STRINGS, SYMBOLS, oldest_system,
 };
-use super::tables::{Tables, encoder, le32, name_16, with_headers};
+use super::tables::{Tables, encoder, le32, library_name, name_16, with_headers};
 use crate::arch;
 use crate::format::Linked;
 use crate::format::layout::{Gathered, LaidOutSection, Segment};
@@ -39,6 +39,8 @@ pub(super) enum Command {
     SymbolTable,
     /// How it is ordered.
     DynamicSymbolTable,
+    /// What programs call the library.
+    LibraryName,
     /// Who loads the program.
     Dylinker,
     /// What identifies the build.
@@ -70,6 +72,8 @@ const LIBRARY_VERSION: macho::Version = macho::Version(1 << 16);
 
 /// What dyld's and Apple's linker's library commands carry in place of a time.
 const LIBRARY_TIMESTAMP: u32 = 2;
+/// The same in a library's own name.
+const LIBRARY_ID_TIMESTAMP: u32 = 1;
 
 /// The state of an x86-64 thread (`mach/i386/_structs.h`, `x86_THREAD_STATE64`): flavor 4, 42 words of
 /// 32 bits.
@@ -99,6 +103,9 @@ pub(super) fn size_of_command(command: Command, tables: &Tables, gathered: &Gath
         Command::SymbolTable => return encoder.symtab_command_size(),
         Command::DynamicSymbolTable => return encoder.dysymtab_command_size(),
         Command::BuildVersion => return encoder.build_version_command_size(0),
+        Command::LibraryName => {
+            return encoder.dylib_command_size(library_name(gathered.program).len());
+        }
         Command::Library(index) => {
             return encoder.dylib_command_size(tables.libraries[index].path.len());
         }
@@ -196,6 +203,17 @@ pub(super) fn encode(command: Command, linked: &Linked<'_, MachO>, bytes: &mut V
             bytes.extend_from_slice(pod::bytes_of(&command));
         }
         Command::UnixThread => unix_thread(linked, bytes),
+        Command::LibraryName => {
+            let name = library_name(linked.gathered.program);
+            let command = DylibCommand {
+                cmd: macho::LC_ID_DYLIB,
+                name: name.as_bytes(),
+                timestamp: LIBRARY_ID_TIMESTAMP,
+                current_version: LIBRARY_VERSION,
+                compatibility_version: LIBRARY_VERSION,
+            };
+            encoder.dylib_command(bytes, &command);
+        }
         Command::Library(index) => {
             let library = &linked.tables.libraries[index];
             let command = DylibCommand {

@@ -22,7 +22,7 @@ use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::Shape;
 use crate::format::layout::{Body, Gathered, KeptImport, LoadRelocation};
 use crate::format::plan::{Role, TableId};
-use crate::program::Binding;
+use crate::program::{Binding, OutputKind};
 use crate::units::{Align, Size};
 
 /// File offsets have 32 bits.
@@ -66,8 +66,7 @@ impl LinkEdit {
             link_edit.add_opcodes(gathered, body, &words);
         }
         if is_dynamic(gathered.program) {
-            let header = Export { name: HEADER_SYMBOL.to_owned(), offset: 0 };
-            link_edit.add(EXPORTS, Align::WORD, padded(trie::encode(&[header])));
+            link_edit.add(EXPORTS, Align::WORD, padded(trie::encode(&exports(gathered, body))));
         }
         link_edit.add(
             FUNCTION_STARTS,
@@ -172,6 +171,18 @@ impl LinkEdit {
         }
         self.add(INDIRECT_SYMBOLS, Align::WORD, bytes);
     }
+}
+
+/// What others can look up: what the program exports, and an executable's header.
+fn exports(gathered: &Gathered<'_>, body: &Body) -> Vec<Export> {
+    let program = gathered.program;
+    let header = Export { name: HEADER_SYMBOL.to_owned(), offset: 0 };
+    let header = (program.kind == OutputKind::Executable).then_some(header);
+    let own = program.exports.iter().map(|export| Export {
+        name: export.name.to_string(),
+        offset: body.layout.symbol(export.symbol).0 - body.layout.image_base.0,
+    });
+    header.into_iter().chain(own).collect()
 }
 
 fn check_file_size(body: &Body) -> Result<()> {

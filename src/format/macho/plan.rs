@@ -9,7 +9,7 @@ use crate::format::plan::{
     ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole, SegmentRow,
     TableId,
 };
-use crate::program::{Position, Program, SectionKind, SystemVersion};
+use crate::program::{OutputKind, Position, Program, SectionKind, SystemVersion};
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
 
@@ -182,7 +182,11 @@ pub(super) fn is_dynamic(program: &Program<'_>) -> bool {
 }
 
 pub(super) fn rules(program: &Program<'_>) -> Rules {
-    let image_base = program.wishes.base.unwrap_or(LOWEST_BASE);
+    let usual_base = match program.kind {
+        OutputKind::Executable => LOWEST_BASE,
+        OutputKind::SharedLibrary => Address(0),
+    };
+    let image_base = program.wishes.base.unwrap_or(usual_base);
     // A chained pointer has 36 bits for its target; otherwise a process has 47 for all.
     let memory_limit = if has_chained_fixups(program) { 1 << 36 } else { (1 << 47) - image_base.0 };
     Rules {

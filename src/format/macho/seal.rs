@@ -18,6 +18,7 @@ use super::plan::{SIGNATURE, TEXT};
 use crate::format::Linked;
 use crate::format::output::Output;
 use crate::format::plan::Role;
+use crate::program::OutputKind;
 use crate::units::{Align, FileOffset};
 
 /// What the signature's file offset is a multiple of, as Apple's linker has it.
@@ -148,7 +149,10 @@ fn encode(linked: &Linked<'_, MachO>, code_limit: u64, hashes: &[Hash]) -> Vec<u
         team_offset: 0,
         exec_seg_base: text.offset.0,
         exec_seg_limit: text.file_size.0,
-        exec_seg_flags: macho::CS_EXECSEG_MAIN_BINARY,
+        exec_seg_flags: match linked.gathered.program.kind {
+            OutputKind::Executable => macho::CS_EXECSEG_MAIN_BINARY,
+            OutputKind::SharedLibrary => macho::CsExecSegFlags(0),
+        },
     };
     encoder.code_directory(&mut bytes, &directory);
     bytes.extend_from_slice(identifier.as_bytes());

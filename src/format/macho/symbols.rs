@@ -9,7 +9,7 @@ use object::write::macho::Nlist;
 use super::plan::TEXT;
 use super::tables::{Tables, count, encoder};
 use crate::format::layout::{Body, Gathered, KeptImport, NamedSymbol};
-use crate::program::{Binding, ImportId, ImportName, SymbolType};
+use crate::program::{Binding, ImportId, ImportName, OutputKind, SymbolType};
 
 /// The name of the Mach header, which every executable has.
 pub(super) const HEADER_SYMBOL: &str = "__mh_execute_header";
@@ -43,8 +43,10 @@ impl Symbols {
             symbols.push(symbol.name, &defined(gathered, tables, body, symbol));
             symbols.locals += 1;
         }
-        symbols.push(HEADER_SYMBOL, &header(body));
-        symbols.defined += 1;
+        if gathered.program.kind == OutputKind::Executable {
+            symbols.push(HEADER_SYMBOL, &header(body));
+            symbols.defined += 1;
+        }
         for symbol in named(false) {
             symbols.push(symbol.name, &defined(gathered, tables, body, symbol));
             symbols.defined += 1;

@@ -10,7 +10,7 @@ use super::plan::{LINKEDIT, has_chained_fixups, is_dynamic, oldest_system, versi
 use crate::format::layout::{Gathered, GatheredSegment, KeptImport};
 use crate::format::plan::Role;
 use crate::format::{Options, Shape};
-use crate::program::{Binding, LibraryId, Program};
+use crate::program::{Binding, LibraryId, OutputKind, Program};
 use crate::target::Architecture;
 use crate::units::{Align, Size};
 
@@ -57,6 +57,14 @@ impl Tables {
 /// What every Mach-O file here is encoded with.
 pub(super) fn encoder() -> Encoder<Endianness> {
     Encoder::new(Endianness::Little, true)
+}
+
+/// The path by which programs find the library again.
+pub(super) fn library_name(program: &Program<'_>) -> String {
+    match &program.library_name {
+        Some(name) => name.to_string(),
+        None => format!("@rpath/{}.dylib", program.name),
+    }
 }
 
 /// A count as the format's fields hold it.
@@ -129,7 +137,11 @@ fn libraries(gathered: &Gathered<'_>) -> (Vec<NamedLibrary>, Vec<Option<u8>>) {
 /// Which load commands there are, in the order that Apple's linker writes them.
 fn commands(gathered: &Gathered<'_>, libraries: usize) -> Vec<Command> {
     let program = gathered.program;
-    let mut commands = vec![Command::PageZero];
+    let is_library = program.kind == OutputKind::SharedLibrary;
+    let mut commands = Vec::new();
+    if !is_library {
+        commands.push(Command::PageZero);
+    }
     let segments = gathered.segments.iter().enumerate().filter(|(_, segment)| is_present(segment));
     commands.extend(segments.map(|(index, _)| Command::Segment(index)));
     if has_chained_fixups(program) {
@@ -138,7 +150,9 @@ fn commands(gathered: &Gathered<'_>, libraries: usize) -> Vec<Command> {
         commands.push(Command::DyldInfo);
     }
     commands.extend([Command::SymbolTable, Command::DynamicSymbolTable]);
-    if is_dynamic(program) {
+    if is_library {
+        commands.push(Command::LibraryName);
+    } else if is_dynamic(program) {
         commands.push(Command::Dylinker);
     }
     commands.push(Command::Uuid);
@@ -147,12 +161,12 @@ fn commands(gathered: &Gathered<'_>, libraries: usize) -> Vec<Command> {
         || oldest_system(program) >= version(10, 14);
     commands.push(if knows_build_version { Command::BuildVersion } else { Command::VersionMin });
     commands.push(Command::SourceVersion);
-    if is_dynamic(program) {
-        commands.push(Command::Main);
-        commands.extend((0..libraries).map(Command::Library));
-    } else {
-        commands.push(Command::UnixThread);
+    match program.kind {
+        OutputKind::SharedLibrary => {}
+        OutputKind::Executable if is_dynamic(program) => commands.push(Command::Main),
+        OutputKind::Executable => commands.push(Command::UnixThread),
     }
+    commands.extend((0..libraries).map(Command::Library));
     commands.extend([Command::FunctionStarts, Command::CodeSignature]);
     commands
 }

@@ -9,6 +9,7 @@ use super::plan::{HEADERS, is_dynamic};
 use super::tables::{count, cpu, encoder};
 use crate::format::Linked;
 use crate::format::plan::TableId;
+use crate::program::OutputKind;
 
 /// The bytes of one table.
 pub(super) fn table(linked: &Linked<'_, MachO>, table: TableId) -> Vec<u8> {
@@ -26,13 +27,25 @@ fn headers(linked: &Linked<'_, MachO>) -> Vec<u8> {
     }
     // macOS kills an arm64 program without the first three of the others.
     let mut flags = macho::MH_NOUNDEFS;
-    if is_dynamic(linked.gathered.program) {
-        flags |= macho::MH_DYLDLINK | macho::MH_TWOLEVEL | macho::MH_PIE;
+    let program = linked.gathered.program;
+    if is_dynamic(program) {
+        flags |= macho::MH_DYLDLINK | macho::MH_TWOLEVEL;
     }
+    let filetype = match program.kind {
+        OutputKind::Executable if is_dynamic(program) => {
+            flags |= macho::MH_PIE;
+            macho::MH_EXECUTE
+        }
+        OutputKind::Executable => macho::MH_EXECUTE,
+        OutputKind::SharedLibrary => {
+            flags |= macho::MH_NO_REEXPORTED_DYLIBS;
+            macho::MH_DYLIB
+        }
+    };
     let header = MachHeader {
         cputype,
         cpusubtype,
-        filetype: macho::MH_EXECUTE,
+        filetype,
         ncmds: count(linked.tables.commands.len()),
         sizeofcmds: number(commands.len() as u64),
         flags,

@@ -1,8 +1,12 @@
 //! What a program may ask of Windows or of firmware.
 
+use std::collections::HashMap;
+
 use super::plan::{BASE_ALIGN, subsystem};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::program::{ImportName, LibraryId, MemoryWish, Position, Program, Start, Subsystem};
+use crate::program::{
+    ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program, Start, Subsystem,
+};
 use crate::target::{Architecture, OperatingSystem};
 
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
@@ -41,7 +45,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Wish("oldest-system");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
-    check_dynamic(program, &mut errors);
+    check_dynamic(program, is_firmware, &mut errors);
     check_names(program, &mut errors);
     errors.into_result(())
 }
@@ -158,7 +162,45 @@ fn check_names(program: &Program<'_>, errors: &mut Collector) {
     }
 }
 
-/// What only other systems' files can say.
-fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
-    crate::format::refuse_exports(program, errors);
+/// What only a dynamic linker of another system reads, and what a table of exports cannot say.
+fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collector) {
+    let target = program.target;
+    let is_library = program.kind == OutputKind::SharedLibrary;
+    for (key, wished) in [
+        ("interpreter", program.interpreter.is_some()),
+        ("runpath", program.run_path.is_some()),
+        ("libc", program.wishes.libc != Libc::default()),
+        ("kind", is_library && is_firmware),
+    ] {
+        if wished {
+            let message = format!("`{key}` means nothing on {target}");
+            errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
+        }
+    }
+    let mut ordinals = HashMap::new();
+    for export in &program.exports {
+        let place = Place::Symbol(export.symbol);
+        let message = if is_firmware {
+            format!("{target} has no exports (here `{}`): nothing looks them up", export.name)
+        } else if export.version.is_some() {
+            format!("{target} knows no versions of an export (here of `{}`)", export.name)
+        } else if export.name.is_empty() || export.name.contains('\0') {
+            format!("{:?} is no name of an export: it is empty or holds a NUL", export.name)
+        } else if let Some(first) =
+            export.ordinal.and_then(|ordinal| ordinals.insert(ordinal, &export.name))
+        {
+            format!("`{first}` and `{}` have the same ordinal", export.name)
+        } else {
+            continue;
+        };
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+    }
+    // Ordinals have 16 bits.
+    if program.exports.len() > usize::from(u16::MAX) {
+        let count = program.exports.len();
+        let message = format!("{count} exports are too many: there are numbers for {}", u16::MAX);
+        errors.push(
+            Error::new(ErrorKind::TooLarge, message).value(count as i128, 0..=u16::MAX.into()),
+        );
+    }
 }

@@ -3,6 +3,7 @@
 
 mod base_relocations;
 mod checks;
+mod exports;
 mod imports;
 mod plan;
 mod seal;

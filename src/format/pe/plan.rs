@@ -8,7 +8,7 @@ use crate::format::plan::{
     ImportSlots, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole, SegmentRow,
     TableId,
 };
-use crate::program::{Position, Program, SectionKind, Subsystem};
+use crate::program::{OutputKind, Position, Program, SectionKind, Subsystem};
 use crate::target::{Architecture, OperatingSystem};
 use crate::units::{Address, Align, Size};
 
@@ -20,6 +20,8 @@ pub(super) const IMPORT_DIRECTORY: TableId = TableId(1);
 pub(super) const IMPORT_LOOKUP: TableId = TableId(2);
 /// Names of imports with their hints, then names of libraries.
 pub(super) const IMPORT_NAMES: TableId = TableId(3);
+/// What others can look up.
+pub(super) const EXPORTS: TableId = TableId(6);
 /// What identifies the build.
 pub(super) const DEBUG_DIRECTORY: TableId = TableId(4);
 /// Where addresses lie that change with the image's place.
@@ -65,6 +67,7 @@ pub(super) static SEGMENTS: &[SegmentRow] = &[
             table(".idata$2", IMPORT_DIRECTORY),
             table(".idata$4", IMPORT_LOOKUP),
             table(".idata$6", IMPORT_NAMES),
+            table(".edata", EXPORTS),
             table(".debug", DEBUG_DIRECTORY),
         ],
     ),
@@ -103,6 +106,9 @@ const IMAGE_LIMIT: Size = Size(1 << 31);
 /// Where other linkers put 64-bit executables: above 4 GiB, so that addresses cut to 32 bits are found.
 const WINDOWS_BASE: Address = Address(0x1_4000_0000);
 
+/// Where they put libraries, so that an executable and its first library find both their bases free.
+const WINDOWS_LIBRARY_BASE: Address = Address(0x1_8000_0000);
+
 /// The subsystem that the program asks for, or its system's usual.
 pub(super) fn subsystem(program: &Program<'_>) -> Subsystem {
     program.wishes.subsystem.unwrap_or(match program.target.operating_system {
@@ -118,7 +124,11 @@ pub(super) fn is_movable(program: &Program<'_>) -> bool {
 
 pub(super) fn rules(program: &Program<'_>) -> Rules {
     let is_firmware = program.target.operating_system == OperatingSystem::Uefi;
-    let usual_base = if is_firmware { Address(0) } else { WINDOWS_BASE };
+    let usual_base = match program.kind {
+        _ if is_firmware => Address(0),
+        OutputKind::Executable => WINDOWS_BASE,
+        OutputKind::SharedLibrary => WINDOWS_LIBRARY_BASE,
+    };
     // Operating systems with pages of 64 KiB map runtime drivers by section (UEFI specification 2.3.6;
     // edk2 `ImagePropertiesRecordLib`).
     let is_runtime_driver_on_arm = subsystem(program) == Subsystem::EfiRuntimeDriver

@@ -2,9 +2,11 @@
 
 use object::pe;
 
+use super::exports::Exports;
 use super::imports::Imports;
 use super::plan::{
-    DEBUG_DIRECTORY, FILE_ALIGN, HEADERS, IMPORT_DIRECTORY, IMPORT_LOOKUP, IMPORT_NAMES, is_movable,
+    DEBUG_DIRECTORY, EXPORTS, FILE_ALIGN, HEADERS, IMPORT_DIRECTORY, IMPORT_LOOKUP, IMPORT_NAMES,
+    is_movable,
 };
 use crate::format::Shape;
 use crate::format::layout::{Gathered, GatheredSegment};
@@ -23,6 +25,7 @@ pub(super) const IDENTITY_SIZE: usize = 32;
 /// The tables of an image, sized.
 pub(crate) struct Tables {
     pub(super) imports: Imports,
+    pub(super) exports: Option<Exports>,
     /// Whether there is a table of base relocations.
     pub(super) has_base_relocations: bool,
     section_count: usize,
@@ -38,6 +41,7 @@ pub(super) fn size(gathered: &Gathered<'_>) -> Tables {
     let sections = gathered.segments.iter().filter(|segment| is_section(segment));
     Tables {
         imports: Imports::new(gathered),
+        exports: Exports::new(gathered),
         has_base_relocations,
         section_count: sections.count() + usize::from(has_base_relocations),
     }
@@ -65,6 +69,10 @@ impl Tables {
             }
             IMPORT_LOOKUP => (!self.imports.is_empty(), self.imports.lookup_size(), Align::of(8)),
             IMPORT_NAMES => (!self.imports.is_empty(), self.imports.names().len(), Align::of(2)),
+            EXPORTS => {
+                let size = self.exports.as_ref().map_or(0, Exports::size);
+                (self.exports.is_some(), size, Align::of(4))
+            }
             DEBUG_DIRECTORY => {
                 let entry = size_of::<pe::ImageDebugDirectory>();
                 (true, entry + size_of::<u32>() + IDENTITY_SIZE, Align::of(4))

@@ -4,15 +4,15 @@ use object::pe;
 use object::{LittleEndian as LE, U16, U32, U64, pod};
 
 use super::plan::{
-    BASE_RELOCATIONS, DEBUG_DIRECTORY, FILE_ALIGN, HEADERS, HEADERS_SEGMENT, IMPORT_DIRECTORY,
-    IMPORT_LOOKUP, IMPORT_NAMES, is_movable, subsystem,
+    BASE_RELOCATIONS, DEBUG_DIRECTORY, EXPORTS, FILE_ALIGN, HEADERS, HEADERS_SEGMENT,
+    IMPORT_DIRECTORY, IMPORT_LOOKUP, IMPORT_NAMES, is_movable, subsystem,
 };
 use super::tables::{DEFAULT_COMMIT, DEFAULT_RESERVE, IDENTITY_SIZE};
 use super::{Pe, imports};
 use crate::format::Linked;
 use crate::format::layout::{LaidOutSection, Layout, Segment};
 use crate::format::plan::{Permissions, Role, TableId};
-use crate::program::{SectionKind, Subsystem};
+use crate::program::{OutputKind, SectionKind, Subsystem};
 use crate::target::{Architecture, OperatingSystem};
 use crate::units::Size;
 
@@ -23,6 +23,9 @@ pub(super) fn table(linked: &Linked<'_, Pe>, table: TableId) -> Vec<u8> {
         IMPORT_DIRECTORY => imports::directory(linked),
         IMPORT_LOOKUP => imports::lookup_tables(linked),
         IMPORT_NAMES => linked.tables.imports.names().to_vec(),
+        EXPORTS => {
+            linked.tables.exports.as_ref().map(|exports| exports.bytes(linked)).unwrap_or_default()
+        }
         DEBUG_DIRECTORY => debug_directory(linked.layout),
         BASE_RELOCATIONS => linked.late.bytes().to_vec(),
         _ => unreachable!("the plan names no other table"),
@@ -95,6 +98,9 @@ fn file_header(linked: &Linked<'_, Pe>) -> pe::ImageFileHeader {
     let mut characteristics = pe::IMAGE_FILE_EXECUTABLE_IMAGE | pe::IMAGE_FILE_LARGE_ADDRESS_AWARE;
     if !is_movable(program) {
         characteristics |= pe::IMAGE_FILE_RELOCS_STRIPPED;
+    }
+    if program.kind == OutputKind::SharedLibrary {
+        characteristics |= pe::IMAGE_FILE_DLL;
     }
     let optional_header = size_of::<pe::ImageOptionalHeader64>()
         + pe::IMAGE_NUMBEROF_DIRECTORY_ENTRIES * size_of::<pe::ImageDataDirectory>();
@@ -206,6 +212,7 @@ fn directories(layout: &Layout) -> Vec<pe::ImageDataDirectory> {
     let mut directories =
         vec![zeroed::<pe::ImageDataDirectory>(); pe::IMAGE_NUMBEROF_DIRECTORY_ENTRIES];
     for (entry, role) in [
+        (pe::IMAGE_DIRECTORY_ENTRY_EXPORT, Role::Table(EXPORTS)),
         (pe::IMAGE_DIRECTORY_ENTRY_IMPORT, Role::Table(IMPORT_DIRECTORY)),
         (pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION, Role::Kind(SectionKind::Unwind)),
         (pe::IMAGE_DIRECTORY_ENTRY_BASERELOC, Role::Table(BASE_RELOCATIONS)),

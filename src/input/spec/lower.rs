@@ -21,8 +21,8 @@ use super::targets::Merged;
 use crate::arch::{self, Arch, Operand};
 use crate::error::{Collector, Error, ErrorKind, Errors, Place, Result};
 use crate::program::{
-    Contents, Definition, Program, RelocationKind, Section, SectionId, SectionKind, Symbol,
-    SymbolId, SymbolType,
+    Contents, Definition, OutputKind, Program, RelocationKind, Section, SectionId, SectionKind,
+    Symbol, SymbolId, SymbolType,
 };
 use crate::target::Target;
 use crate::units::Size;
@@ -91,7 +91,8 @@ impl<'s> Parts<'s> {
     fn new(spec: &'s Spec, target: Target, errors: &mut Collector) -> Self {
         let merged = Merged::new(&spec.common, &spec.tables, target);
         let said = merged.entry.map(|entry| entry.value.as_str());
-        let entry = said.or_else(|| (!merged.wishes.is_library()).then_some(DEFAULT_ENTRY));
+        let entry = said
+            .or_else(|| (merged.wishes.kind() == OutputKind::Executable).then_some(DEFAULT_ENTRY));
         let arch = arch::of(target.architecture);
         let mut pieces = Vec::new();
         for (&(kind, name), view) in &merged.items {

@@ -60,10 +60,10 @@ use toml::de::DeTable;
 
 use document::{Entry, Key, Located, Reader, Span, entries};
 use layer::Layer;
-use targets::TargetTable;
+use targets::{Merged, TargetTable};
 
 use crate::error::{Error, ErrorKind, Errors, Place, Result};
-use crate::program::Program;
+use crate::program::{OutputKind, Program};
 use crate::target::Target;
 
 pub use source_map::SourceMap;
@@ -133,6 +133,12 @@ impl Spec {
     #[must_use]
     pub fn tests(&self) -> &[Test] {
         &self.tests
+    }
+
+    /// What is made for `target`.
+    #[must_use]
+    pub fn kind(&self, target: Target) -> OutputKind {
+        Merged::new(&self.common, &self.tables, target).wishes.kind()
     }
 
     /// The program for `target`.

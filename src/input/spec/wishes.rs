@@ -125,9 +125,9 @@ impl WishTable {
         }
     }
 
-    /// Whether a library is to be made, which starts nowhere unless it says so.
-    pub(super) fn is_library(&self) -> bool {
-        self.kind.as_ref().is_some_and(|kind| kind.value == OutputKind::SharedLibrary)
+    /// What is to be made.
+    pub(super) fn kind(&self) -> OutputKind {
+        self.kind.as_ref().map(|kind| kind.value).unwrap_or_default()
     }
 
     /// Tells `program` what it is asked to be; `map` learns where each wish stands.
