@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use minild::format::layout::{Gap, LaidOutSection, Piece, Reason, Segment};
+use minild::format::layout::{Gap, LaidOutSection, Piece, Segment};
 use minild::program::SectionId;
 use minild::{Layout, Program};
 use serde::Serialize;
@@ -172,7 +172,6 @@ fn shown_piece(
     section: &LaidOutSection,
     piece: &Piece,
 ) -> ShownPiece {
-    let reason = if piece.padding.0 == 0 { Reason::None } else { Reason::Alignment(piece.align) };
     ShownPiece {
         name: piece_name(program, layout, piece.section),
         made: layout.made_name(piece.section).is_some(),
@@ -180,7 +179,7 @@ fn shown_piece(
         offset: (section.file_size.0 > 0).then_some(section.offset.0 + piece.offset.0),
         size: piece.size.0,
         align: piece.align.get(),
-        gap: ShownGap::new(Gap { size: piece.padding, reason }),
+        gap: ShownGap::new(piece.gap),
     }
 }
 

@@ -11,6 +11,19 @@ use crate::program::{Binding, ImportId, Program, SectionId, SymbolId, SymbolType
 use crate::target::Target;
 use crate::units::{Address, Align, FileOffset, Size};
 
+/// A section of the program on its way into an output section.
+#[derive(Clone, Copy, Debug)]
+pub struct Member {
+    /// Which section; those that the link made itself follow the program's.
+    pub section: SectionId,
+    /// Bytes of memory.
+    pub size: Size,
+    /// What its address is a multiple of.
+    pub align: Align,
+    /// Where it must lie, if the program says so.
+    pub at: Option<Address>,
+}
+
 /// A section of the program at its place in an output section.
 #[derive(Clone, Copy, Debug)]
 pub struct Piece {
@@ -20,10 +33,10 @@ pub struct Piece {
     pub offset: Size,
     /// Bytes of memory.
     pub size: Size,
-    /// What its address is a multiple of: the reason for the gap before it.
+    /// What its address is a multiple of.
     pub align: Align,
-    /// Bytes between the end of the piece before it and its start.
-    pub padding: Size,
+    /// What lies between the end of the piece before it and its start.
+    pub gap: Gap,
 }
 
 /// Sections of one purpose, one behind the other, before they have an address.
@@ -33,12 +46,18 @@ pub struct OutputSection {
     pub name: Cow<'static, str>,
     /// What it is made of.
     pub role: Role,
-    /// Bytes of memory, and of the file unless they are all zeros.
-    pub size: Size,
-    /// The greatest alignment of its pieces.
+    /// The greatest alignment of its members.
     pub align: Align,
     /// What it is made of; empty for a format's own table.
-    pub pieces: Vec<Piece>,
+    pub members: Vec<Member>,
+}
+
+impl OutputSection {
+    /// Whether the program has no byte for it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.members.iter().all(|member| member.size == Size::ZERO)
+    }
 }
 
 /// A segment of the plan with the output sections that this program has.
@@ -102,8 +121,8 @@ pub struct Gathered<'p> {
     pub program: &'p Program<'p>,
     /// Where it starts; a library may have no such place.
     pub entry: Option<SymbolId>,
-    /// The segments with something in them; output sections made of tables are listed with size 0 until
-    /// the format has said how large they are.
+    /// The segments with something in them; output sections that are tables are listed whether the format
+    /// will have them or not.
     pub segments: Vec<GatheredSegment>,
     /// What goes into the symbol table, in the program's order.
     pub symbols: Vec<NamedSymbol<'p>>,
@@ -161,6 +180,8 @@ pub enum Reason {
     None,
     /// Its address is a multiple of its alignment.
     Alignment(Align),
+    /// The program says where it lies.
+    At,
     /// Its permissions are not those of the segment before it: it starts on a page of its own.
     Page(Align),
 }
@@ -170,6 +191,7 @@ impl std::fmt::Display for Reason {
         match self {
             Self::None => Ok(()),
             Self::Alignment(align) => write!(f, "aligned to {align}"),
+            Self::At => f.write_str("placed by `at`"),
             Self::Page(align) => write!(f, "a page of its own ({} KiB)", align.get() / 1024),
         }
     }

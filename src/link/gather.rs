@@ -1,23 +1,23 @@
 //! Sections of one kind meet in output sections, these in segments, in the order of the format's plan.
 //!
-//! Takes every section with its role; gives order and sizes. From here on the order in memory is final.
+//! Takes every section with its role; gives their order. From here on the order in memory is final.
 
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::layout::{
-    Gathered, GatheredSegment, LoadRelocation, NamedSymbol, OutputSection, Piece,
+    Gathered, GatheredSegment, LoadRelocation, Member, NamedSymbol, OutputSection,
 };
 use crate::format::plan::{Role, SectionRow, SegmentRow};
 use crate::link::synthesize::Synthesized;
 use crate::program::{Contents, Definition, SectionId, SectionKind, Symbol, SymbolId, SymbolType};
-use crate::units::{Align, Size};
+use crate::units::Align;
 
 /// Gathers sections into output sections, in the program's order.
 ///
 /// # Errors
-/// An output section of 2^64 bytes or more; bytes where only zeros can be.
+/// Bytes where only zeros can be.
 pub(crate) fn gather<'p>(
     synthesized: &'p Synthesized<'p>,
     plan: &'static [SegmentRow],
@@ -36,17 +36,20 @@ pub(crate) fn gather<'p>(
         if section.kind.is_zeros() && !matches!(section.contents, Contents::Zeros(_)) {
             errors.push(not_zeros(synthesized, id));
         }
-        if let Err(error) = append(&mut outputs[index], id, section.contents.size(), section.align)
-        {
-            errors.push(error);
-        }
+        outputs[index].align = outputs[index].align.max(section.align);
+        outputs[index].members.push(Member {
+            section: id,
+            size: section.contents.size(),
+            align: section.align,
+            at: section.at,
+        });
         output_of.push(index);
     }
 
     // What the program does not have is left out; indices follow.
     let kept: Vec<bool> = outputs
         .iter()
-        .map(|output| matches!(output.role, Role::Table(_)) || !output.pieces.is_empty())
+        .map(|output| matches!(output.role, Role::Table(_)) || !output.members.is_empty())
         .collect();
     let new_index: Vec<usize> = kept
         .iter()
@@ -90,47 +93,16 @@ fn ascending(
     segments: &[GatheredSegment],
 ) -> Vec<LoadRelocation> {
     let sections = segments.iter().flat_map(|segment| &segment.sections);
-    let pieces = sections.flat_map(|section| &section.pieces);
+    let members = sections.flat_map(|section| &section.members);
     let rank: IndexMap<_, _, FxBuildHasher> =
-        pieces.enumerate().map(|(rank, piece)| (piece.section, rank)).collect();
+        members.enumerate().map(|(rank, member)| (member.section, rank)).collect();
     let mut ascending = load_relocations.to_vec();
     ascending.sort_by_key(|relocation| (rank[&relocation.section], relocation.offset));
     ascending
 }
 
 fn empty(row: &SectionRow) -> OutputSection {
-    OutputSection {
-        name: row.name.into(),
-        role: row.role,
-        size: Size::ZERO,
-        align: Align::ONE,
-        pieces: Vec::new(),
-    }
-}
-
-fn append(
-    output: &mut OutputSection,
-    section: SectionId,
-    size: Size,
-    align: Align,
-) -> Result<(), Error> {
-    let place = output.size.checked_align_up(align).and_then(|offset| {
-        let end = offset.checked_add(size)?;
-        Some((offset, end))
-    });
-    let Some((offset, end)) = place else {
-        return Err(Error::new(
-            ErrorKind::TooLarge,
-            format!("with this, `{}` has more bytes than 64 bits can count", output.name),
-        )
-        .at(Place::Section { section, offset: 0 }, format!("{} bytes", size.0))
-        .value(i128::from(output.size.0) + i128::from(size.0), 0..=i128::from(u64::MAX)));
-    };
-    let padding = Size(offset.0 - output.size.0);
-    output.pieces.push(Piece { section, offset, size, align, padding });
-    output.size = end;
-    output.align = output.align.max(align);
-    Ok(())
+    OutputSection { name: row.name.into(), role: row.role, align: Align::ONE, members: Vec::new() }
 }
 
 fn not_zeros(synthesized: &Synthesized<'_>, section: SectionId) -> Error {

@@ -5,12 +5,13 @@
 
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::layout::{
-    Body, Gap, Gathered, GatheredSegment, LaidOutSection, Layout, OutputSection, Reason, Segment,
+    Body, Gap, Gathered, GatheredSegment, LaidOutSection, Layout, Member, OutputSection, Piece,
+    Reason, Segment,
 };
 use crate::format::plan::{Placement, Role, Rules, SegmentRole, TableId};
 use crate::format::{Format, Shape};
 use crate::link::synthesize::Synthesized;
-use crate::program::{Definition, Landmark, SectionId, SymbolId};
+use crate::program::{Definition, Landmark, Program, SymbolId};
 use crate::units::{Address, Align, FileOffset, Size};
 
 /// Where the next segment may start.
@@ -18,13 +19,6 @@ use crate::units::{Address, Align, FileOffset, Size};
 struct Cursor {
     address: Address,
     offset: FileOffset,
-}
-
-/// What the layout has no numbers for: the piece or table that crossed the limit.
-struct Overflow {
-    section: Option<SectionId>,
-    name: String,
-    end: u128,
 }
 
 /// Places everything but the late tables.
@@ -92,19 +86,19 @@ pub(crate) fn lay_out_late<F: Format>(
 
 fn check_alignments(gathered: &Gathered<'_>, rules: &Rules) -> Result<()> {
     let mut errors = Collector::default();
-    let pieces = gathered.sections().flat_map(|section| &section.pieces);
-    for piece in pieces.filter(|piece| piece.align > rules.greatest_align) {
+    let members = gathered.sections().flat_map(|section| &section.members);
+    for member in members.filter(|member| member.align > rules.greatest_align) {
         errors.push(
             Error::new(
                 ErrorKind::Unsupported,
                 format!(
                     "an alignment of {} does not survive loading on {}: the image may lie at any \
                      multiple of {}",
-                    piece.align, gathered.program.target, rules.greatest_align
+                    member.align, gathered.program.target, rules.greatest_align
                 ),
             )
-            .at(Place::Section { section: piece.section, offset: 0 }, "")
-            .value(piece.align.get().into(), 1..=rules.greatest_align.get().into()),
+            .at(Place::Section { section: member.section, offset: 0 }, "")
+            .value(member.align.get().into(), 1..=rules.greatest_align.get().into()),
         );
     }
     errors.into_result(())
@@ -119,127 +113,234 @@ fn place<'g>(
     mut cursor: Cursor,
 ) -> Result<(Vec<Segment>, Cursor)> {
     let mut segments = Vec::new();
+    let mut conflicts = Collector::default();
     for segment in gathered_segments {
-        let laid_out = place_segment(segment, &shape, rules, &mut cursor)
-            .map_err(|overflow| too_large(&overflow, gathered, rules))?;
-        segments.extend(laid_out);
+        let placer = Placer { program: gathered.program, rules };
+        segments.extend(placer.place_segment(segment, &shape, &mut cursor, &mut conflicts)?);
     }
-    Ok((segments, cursor))
+    conflicts.into_result((segments, cursor))
 }
 
-/// Places a segment at the cursor; `None` for one that has nothing in it.
-fn place_segment(
-    gathered: &GatheredSegment,
-    shape: impl Fn(TableId) -> Option<Shape>,
-    rules: &Rules,
-    cursor: &mut Cursor,
-) -> Result<Option<Segment>, Overflow> {
-    let shaped: Vec<(&OutputSection, Shape)> = gathered
-        .sections
-        .iter()
-        .filter_map(|section| {
-            let shape = match section.role {
-                Role::Table(table) => shape(table)?,
-                _ => Shape { size: section.size, align: section.align },
-            };
-            Some((section, shape))
-        })
-        .collect();
-    let Some(&(first_section, first)) = shaped.first() else { return Ok(None) };
-    let past_64_bits = || crossed(first_section, 1 << 64);
+/// What placing needs to know at every step.
+#[derive(Clone, Copy)]
+struct Placer<'p> {
+    program: &'p Program<'p>,
+    rules: &'p Rules,
+}
 
-    let row = gathered.row;
-    let mapped = row.role != SegmentRole::NotMapped;
-    let relro = row.role == SegmentRole::RelRo;
-    let greatest = shaped.iter().map(|(_, shape)| shape.align).max().unwrap_or(Align::ONE);
-    let align = if mapped { greatest.max(rules.page_size) } else { greatest };
-    let (start, offset, reason) = if mapped {
-        let place = match rules.placement {
+impl Placer<'_> {
+    /// Places a segment at the cursor; `None` for one that has nothing in it.
+    fn place_segment(
+        self,
+        gathered: &GatheredSegment,
+        shape: impl Fn(TableId) -> Option<Shape>,
+        cursor: &mut Cursor,
+        conflicts: &mut Collector,
+    ) -> Result<Option<Segment>, Error> {
+        let shaped: Vec<(&OutputSection, Option<Shape>)> = gathered
+            .sections
+            .iter()
+            .filter_map(|section| match section.role {
+                Role::Table(table) => Some((section, Some(shape(table)?))),
+                _ => Some((section, None)),
+            })
+            .collect();
+        let align_of = |(section, shape): &(&OutputSection, Option<Shape>)| {
+            shape.map_or(section.align, |shape| shape.align)
+        };
+        let Some(first) = shaped.first() else { return Ok(None) };
+        let past_64_bits = || self.too_large(first.0, 1 << 64);
+
+        let row = gathered.row;
+        let mapped = row.role != SegmentRole::NotMapped;
+        let relro = row.role == SegmentRole::RelRo;
+        let greatest = shaped.iter().map(align_of).max().unwrap_or(Align::ONE);
+        let align = if mapped { greatest.max(self.rules.page_size) } else { greatest };
+        let (start, offset, reason) = if mapped {
+            let place = self.start(*cursor, align_of(first), align);
+            let (start, offset) = place.ok_or_else(past_64_bits)?;
+            (start, offset, Reason::Page(self.rules.page_size))
+        } else {
+            // What is not mapped has file offsets only, and is counted as if it lay at address 0.
+            let offset = cursor.offset.checked_align_up(align_of(first));
+            let offset = offset.ok_or_else(past_64_bits)?;
+            (Address(0), offset, Reason::Alignment(align_of(first)))
+        };
+
+        let mut end = start;
+        let mut file_end = offset;
+        let mut sections = Vec::with_capacity(shaped.len());
+        for placed in &shaped {
+            let (section, shape) = *placed;
+            let align = align_of(placed);
+            let address = end.checked_align_up(align).ok_or_else(past_64_bits)?;
+            let (size, pieces) = match shape {
+                Some(shape) => (shape.size, Vec::new()),
+                None => self.place_members(section, address, conflicts)?,
+            };
+            let section_end = self.end(section, address, size)?;
+            let gap = if !sections.is_empty() {
+                gap(address.0 - end.0, Reason::Alignment(align))
+            } else if mapped {
+                gap(address.0 - cursor.address.0, reason)
+            } else {
+                gap(offset.0 - cursor.offset.0, reason)
+            };
+            let zeros = matches!(section.role, Role::Kind(kind) if kind.is_zeros());
+            let section_offset =
+                if zeros { file_end } else { FileOffset(offset.0 + (address.0 - start.0)) };
+            let file_size = if zeros { Size::ZERO } else { size };
+            end = section_end;
+            file_end = FileOffset(section_offset.0 + file_size.0);
+            sections.push(LaidOutSection {
+                name: section.name.clone(),
+                role: section.role,
+                address: if mapped { address } else { Address(0) },
+                offset: section_offset,
+                size,
+                file_size,
+                align,
+                gap,
+                pieces,
+            });
+        }
+
+        // What turns read-only must fill its last page: nothing else may be frozen with it, and a loader
+        // that rounds the end down must not leave a part writable.
+        if relro {
+            end = end.checked_align_up(self.rules.page_size).ok_or_else(past_64_bits)?;
+        }
+        if let (true, Placement::Padded(file_align)) = (row.filled, self.rules.placement) {
+            file_end = file_end.checked_align_up(file_align).ok_or_else(past_64_bits)?;
+        }
+        if mapped {
+            cursor.address = end;
+        }
+        cursor.offset = file_end;
+        Ok(Some(Segment {
+            name: row.name,
+            permissions: row.permissions,
+            mapped,
+            relro,
+            address: start,
+            offset,
+            size: Size(end.0 - start.0),
+            file_size: Size(file_end.0 - offset.0),
+            align,
+            sections,
+        }))
+    }
+
+    /// Where a segment starts whose first section is aligned to `first`, and all to `align`; `None` past
+    /// 2^64 - 1.
+    fn start(self, cursor: Cursor, first: Align, align: Align) -> Option<(Address, FileOffset)> {
+        match self.rules.placement {
             Placement::Congruent => {
-                cursor.offset.checked_align_up(first.align.min(align)).and_then(|offset| {
-                    Some((congruent(cursor.address, offset, rules.page_size, align)?, offset))
-                })
+                let offset = cursor.offset.checked_align_up(first.min(align))?;
+                Some((congruent(cursor.address, offset, self.rules.page_size, align)?, offset))
             }
             Placement::Padded(file_align) => {
-                let address = cursor.address.checked_align_up(rules.page_size);
-                address.zip(cursor.offset.checked_align_up(file_align))
+                let address = cursor.address.checked_align_up(self.rules.page_size)?;
+                Some((address, cursor.offset.checked_align_up(file_align)?))
             }
-        };
-        let (start, offset) = place.ok_or_else(past_64_bits)?;
-        (start, offset, Reason::Page(rules.page_size))
-    } else {
-        let offset = cursor.offset.checked_align_up(first.align).ok_or_else(past_64_bits)?;
-        (Address(0), offset, Reason::Alignment(first.align))
-    };
-
-    // What is not mapped has file offsets only, and is counted as if it lay at address 0.
-    let limit = u128::from(rules.image_base.0) + u128::from(rules.memory_limit.0);
-    let mut end = start;
-    let mut file_end = offset;
-    let mut sections = Vec::with_capacity(shaped.len());
-    for (section, shape) in shaped {
-        let in_memory = u128::from(end.0).next_multiple_of(shape.align.get().into());
-        let memory_end = in_memory + u128::from(shape.size.0);
-        if memory_end > limit {
-            return Err(crossed(section, memory_end));
         }
-        let address = Address(to_u64(in_memory));
-        let gap = if !sections.is_empty() {
-            gap(address.0 - end.0, Reason::Alignment(shape.align))
-        } else if mapped {
-            gap(address.0 - cursor.address.0, reason)
-        } else {
-            gap(offset.0 - cursor.offset.0, reason)
-        };
-        let zeros = matches!(section.role, Role::Kind(kind) if kind.is_zeros());
-        let section_offset =
-            if zeros { file_end } else { FileOffset(offset.0 + (address.0 - start.0)) };
-        let file_size = if zeros { Size::ZERO } else { shape.size };
-        end = Address(to_u64(memory_end));
-        file_end = FileOffset(section_offset.0 + file_size.0);
-        sections.push(LaidOutSection {
-            name: section.name.clone(),
-            role: section.role,
-            address: if mapped { address } else { Address(0) },
-            offset: section_offset,
-            size: shape.size,
-            file_size,
-            align: shape.align,
-            gap,
-            pieces: section.pieces.clone(),
-        });
     }
 
-    // What turns read-only must fill its last page: nothing else may be frozen with it, and a loader
-    // that rounds the end down must not leave a part writable.
-    if relro {
-        end = end.checked_align_up(rules.page_size).ok_or_else(past_64_bits)?;
+    /// Places the members of an output section from `start` on; gives its size, and the pieces.
+    fn place_members(
+        self,
+        section: &OutputSection,
+        start: Address,
+        conflicts: &mut Collector,
+    ) -> Result<(Size, Vec<Piece>), Error> {
+        let mut end = start;
+        let mut pieces: Vec<Piece> = Vec::with_capacity(section.members.len());
+        for member in &section.members {
+            let aligned = end.checked_align_up(member.align);
+            let aligned = aligned.ok_or_else(|| self.too_large(section, 1 << 64))?;
+            let (address, reason) = match member.at {
+                Some(at) => match check_at(section, member, at, aligned, pieces.last()) {
+                    Ok(()) => (at, Reason::At),
+                    Err(conflict) => {
+                        conflicts.push(conflict);
+                        (aligned, Reason::Alignment(member.align))
+                    }
+                },
+                None => (aligned, Reason::Alignment(member.align)),
+            };
+            let gap = gap(address.0 - end.0, reason);
+            end = self.end(section, address, member.size)?;
+            pieces.push(Piece {
+                section: member.section,
+                offset: Size(address.0 - start.0),
+                size: member.size,
+                align: member.align,
+                gap,
+            });
+        }
+        Ok((Size(end.0 - start.0), pieces))
     }
-    if let (true, Placement::Padded(file_align)) = (row.filled, rules.placement) {
-        file_end = file_end.checked_align_up(file_align).ok_or_else(past_64_bits)?;
+
+    /// Where what starts at `address` ends.
+    fn end(self, section: &OutputSection, address: Address, size: Size) -> Result<Address, Error> {
+        let end = u128::from(address.0) + u128::from(size.0);
+        let limit = u128::from(self.rules.image_base.0) + u128::from(self.rules.memory_limit.0);
+        if end > limit {
+            return Err(self.too_large(section, end));
+        }
+        Ok(Address(u64::try_from(end).expect("the memory limit is below 2^64")))
     }
-    if mapped {
-        cursor.address = end;
+
+    /// That a section, with its largest member, ends where there is no memory left.
+    fn too_large(self, section: &OutputSection, end: u128) -> Error {
+        let limit = self.rules.memory_limit.0;
+        let end = i128::try_from(end).unwrap_or(i128::MAX);
+        let span = end - i128::from(self.rules.image_base.0);
+        let error = Error::new(
+            ErrorKind::TooLarge,
+            format!(
+                "with `{}` the program spans {span:#x} bytes of memory; {} has {limit:#x} for it",
+                section.name, self.program.target
+            ),
+        )
+        .value(span, 0..=limit.into());
+        match section.members.iter().max_by_key(|member| member.size) {
+            Some(largest) => {
+                error.at(Place::Section { section: largest.section, offset: 0 }, "the largest part")
+            }
+            None => error,
+        }
     }
-    cursor.offset = file_end;
-    Ok(Some(Segment {
-        name: row.name,
-        permissions: row.permissions,
-        mapped,
-        relro,
-        address: start,
-        offset,
-        size: Size(end.0 - start.0),
-        file_size: Size(file_end.0 - offset.0),
-        align,
-        sections,
-    }))
 }
 
-/// That a section, with its largest piece, ends where there is no memory left.
-fn crossed(section: &OutputSection, end: u128) -> Overflow {
-    let largest = section.pieces.iter().max_by_key(|piece| piece.size);
-    Overflow { section: largest.map(|piece| piece.section), name: section.name.to_string(), end }
+/// That a member can lie where the program says, the first free address for it being `free`.
+fn check_at(
+    section: &OutputSection,
+    member: &Member,
+    at: Address,
+    free: Address,
+    before: Option<&Piece>,
+) -> Result<(), Error> {
+    let place = Place::Section { section: member.section, offset: 0 };
+    if at.align_down(member.align) != at {
+        let message =
+            format!("it is to lie at {at}, which is no multiple of its alignment {}", member.align);
+        return Err(Error::new(ErrorKind::Conflict, message).at(place, ""));
+    }
+    if at >= free {
+        return Ok(());
+    }
+    let message =
+        format!("it is to lie at {at}, and the first free address in `{}` is {free}", section.name);
+    let error = Error::new(ErrorKind::Conflict, message)
+        .at(place, "")
+        .value(at.0.into(), free.0.into()..=u64::MAX.into());
+    Err(match before {
+        Some(before) => {
+            error.at(Place::Section { section: before.section, offset: 0 }, "what lies before it")
+        }
+        None => error,
+    })
 }
 
 fn gap(size: u64, reason: Reason) -> Gap {
@@ -253,12 +354,6 @@ fn congruent(end: Address, offset: FileOffset, page: Align, align: Align) -> Opt
     let remainder = Size(offset.0 % align.get());
     let candidate = page_start.align_down(align).checked_add(remainder)?;
     if candidate < page_start { candidate.checked_add(Size(align.get())) } else { Some(candidate) }
-}
-
-/// # Panics
-/// Never: the caller has compared with a limit of at most 2^64.
-fn to_u64(number: u128) -> u64 {
-    u64::try_from(number).expect("below the memory limit")
 }
 
 fn symbol_address<F: Format>(layout: &Layout, definition: Definition) -> Address {
@@ -295,23 +390,6 @@ fn landmark_address<F: Format>(layout: &Layout, landmark: Landmark) -> Address {
     match role.and_then(|role| layout.section(role)) {
         Some(section) => Address(section.address.0 + if is_end { section.size.0 } else { 0 }),
         None => layout.image_base,
-    }
-}
-
-fn too_large(overflow: &Overflow, gathered: &Gathered<'_>, rules: &Rules) -> Error {
-    let limit = rules.memory_limit.0;
-    let span = i128::try_from(overflow.end).unwrap_or(i128::MAX) - i128::from(rules.image_base.0);
-    let error = Error::new(
-        ErrorKind::TooLarge,
-        format!(
-            "with `{}` the program spans {span:#x} bytes of memory; {} has {limit:#x} for it",
-            overflow.name, gathered.program.target
-        ),
-    )
-    .value(span, 0..=limit.into());
-    match overflow.section {
-        Some(section) => error.at(Place::Section { section, offset: 0 }, "the largest part"),
-        None => error,
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::path::PathBuf;
 
 use super::Relocation;
-use crate::units::{Align, Size};
+use crate::units::{Address, Align, Size};
 
 /// Names a section of a program: its index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -123,6 +123,9 @@ pub struct Section<'data> {
     pub kind: SectionKind,
     /// What its address is a multiple of.
     pub align: Align,
+    /// Where it must lie, for whoever wants to say it: behind what comes before it, whatever room that
+    /// leaves.
+    pub at: Option<Address>,
     /// What it holds.
     pub contents: Contents<'data>,
     /// Which of its bytes depend on symbols. A difference of two symbols is two neighbours at one
@@ -142,6 +145,7 @@ impl<'data> Section<'data> {
             name: name.into(),
             kind,
             align: Align::WORD,
+            at: None,
             contents: contents.into(),
             relocations: Vec::new(),
         }

@@ -51,7 +51,7 @@ pub(super) fn size(gathered: &Gathered<'_>) -> Tables {
 fn is_section(segment: &GatheredSegment) -> bool {
     segment.sections.iter().any(|section| match section.role {
         Role::Table(table) => table == DEBUG_DIRECTORY,
-        _ => section.size > Size::ZERO,
+        _ => !section.is_empty(),
     })
 }
 

@@ -214,7 +214,7 @@ struct Lowering<'s, 'e> {
 impl<'s> Lowering<'s, '_> {
     /// Adds a section with its symbols; gives what its relocations need once all symbols are defined.
     fn add_unit(&mut self, unit: Unit<'s>) -> Vec<Pending> {
-        let Unit { name, span, kind, align, is_symbol, size, members } = unit;
+        let Unit { name, span, kind, align, at, is_symbol, size, members } = unit;
         let mut parts = Vec::new();
         let mut rest = Vec::new();
         for (base, piece) in members {
@@ -228,7 +228,8 @@ impl<'s> Lowering<'s, '_> {
         }
         let padding = if kind == SectionKind::Code { self.arch.code_padding() } else { 0 };
         let contents = join(parts, size, padding);
-        let section = self.program.add_section(Section::new(name, kind, contents).aligned(align));
+        let made = Section { at, ..Section::new(name, kind, contents).aligned(align) };
+        let section = self.program.add_section(made);
         self.map.add_section(span.clone());
         if is_symbol {
             self.define(section, name.to_owned(), (0, size), SymbolType::Unspecified, span);

@@ -14,7 +14,7 @@ use super::quantity;
 use super::targets::Merged;
 use crate::error::{Collector, Error, ErrorKind, Place};
 use crate::program::SectionKind;
-use crate::units::{Align, Size};
+use crate::units::{Address, Align, Size};
 
 /// What one table says of a section.
 #[derive(Clone, Debug)]
@@ -23,6 +23,7 @@ pub(super) struct SectionTable {
     pub(super) span: Span,
     kind: Option<Located<SectionKind>>,
     align: Option<Located<Align>>,
+    at: Option<Located<u64>>,
     contents: Option<Located<Vec<Located<String>>>>,
 }
 
@@ -34,6 +35,7 @@ impl SectionTable {
             span: special.span,
             kind: special.kind.or(common.kind),
             align: special.align.or(common.align),
+            at: special.at.or(common.at),
             contents: special.contents.or(common.contents),
         }
     }
@@ -45,8 +47,13 @@ impl SectionTable {
             reader.errors.push(Error::new(ErrorKind::InvalidValue, problem).at(place, ""));
         }
         let table = reader.table(entry)?;
-        let mut section =
-            Self { span: entry.key_span.clone(), kind: None, align: None, contents: None };
+        let mut section = Self {
+            span: entry.key_span.clone(),
+            kind: None,
+            align: None,
+            at: None,
+            contents: None,
+        };
         reader.walk(table, &format!("`section.{}`", entry.key), &[KEYS], &mut section);
         Some(section)
     }
@@ -72,6 +79,14 @@ pub(super) const KEYS: &[Key<SectionTable>] = &[
         read: |section, reader, entry| section.align = quantity::align(reader, entry),
     },
     Key {
+        name: "at",
+        read: |section, reader, entry| {
+            let address = reader.integer(entry, (0, u64::MAX.into()));
+            let address = address.and_then(|address| u64::try_from(address).ok());
+            section.at = address.map(|value| Located { value, span: entry.span.clone() });
+        },
+    },
+    Key {
         name: "contents",
         read: |section, reader, entry| {
             let Some(elements) = reader.array(entry, "an array of items' names") else { return };
@@ -87,6 +102,8 @@ pub(super) struct Unit<'s> {
     pub(super) span: &'s Span,
     pub(super) kind: SectionKind,
     pub(super) align: Align,
+    /// Where it must lie.
+    pub(super) at: Option<Address>,
     /// Whether the section as a whole has a symbol.
     pub(super) is_symbol: bool,
     /// Bytes, with what lies between the pieces.
@@ -119,6 +136,7 @@ pub(super) fn gather<'s>(
         span: piece.view.span,
         kind: piece.group.kind,
         align: piece.align(),
+        at: None,
         is_symbol: false,
         size: piece.body.len(),
         members: vec![(0, piece)],
@@ -175,7 +193,9 @@ impl<'s> Gatherer<'s, '_> {
             self.errors.push(Error::new(ErrorKind::TooLarge, message).at(place, ""));
             return None;
         };
-        let unit = Unit { name, span, kind, align: section_align, is_symbol: true, size, members };
+        let at = table.at.as_ref().map(|at| Address(at.value));
+        let unit =
+            Unit { name, span, kind, align: section_align, at, is_symbol: true, size, members };
         Some((first, unit))
     }
 

@@ -106,3 +106,27 @@ fn too_much_memory() {
         "#]],
     );
 }
+
+#[test]
+fn a_section_lies_where_it_is_told_or_not_at_all() {
+    check_link_errors(
+        r#"
+        targets = ['x86_64-linux']
+        hex = "start: c3"
+        [rodata]
+        long = { size = 4096 }
+        short = "a"
+        odd = "b"
+        [section.low]
+        at = 0x200
+        contents = ["short"]
+        [section.crooked]
+        at = 0x2004
+        contents = ["odd"]
+        "#,
+        expect![[r#"
+            5:1: conflict: short
+            6:1: conflict: odd
+        "#]],
+    );
+}

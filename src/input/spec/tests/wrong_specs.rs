@@ -700,8 +700,6 @@ fn wrong_sections() {
         expect![[r#"
             16:8-16:14: invalid-value: `kind` is `code`, `rodata`, `data`, `bss`, `unwind` or `unwind-records`, not `text`
             17:24-17:25: invalid-value: `contents` must be a string, not an integer
-            18:1-18:3: unknown-key: `section.unknown` has no key `at`
-              help: its keys are `kind`, `align` and `contents`
             13:12-13:14: missing: `section.empty` holds nothing
               help: list its items: contents = ["NAME"]
             14:10-14:17: missing: `section.nothing` holds nothing

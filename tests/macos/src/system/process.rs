@@ -4,6 +4,7 @@ use super::posix::{self, Failure};
 use super::signals::Signal;
 use super::strings::low_i32;
 use super::{ENVIRON, Row, stdio};
+use crate::dyld::image::Image;
 use crate::process::{Ending, Flow, Process, Trap};
 
 /// A function to call at exit, with its argument (for `__cxa_atexit`).
@@ -74,6 +75,17 @@ pub const FUNCTIONS: &[Row] = &[
         }
         process.space.write(buffer, &path)?;
         Ok(Flow::Return(0))
+    }),
+    // Image 0 is the program; then come its libraries, of which libSystem has no file here.
+    ("__dyld_get_image_header", |process, [index, ..]| {
+        let image = usize::try_from(index & 0xffff_ffff).ok();
+        let image = image.and_then(|index| process.images.get(index));
+        Ok(Flow::Return(image.map_or(0, Image::address)))
+    }),
+    ("__dyld_get_image_vmaddr_slide", |process, [index, ..]| {
+        let image = usize::try_from(index & 0xffff_ffff).ok();
+        let image = image.and_then(|index| process.images.get(index));
+        Ok(Flow::Return(image.map_or(0, |image| image.slide)))
     }),
     ("___error", |process, _| errno_address(process).map(Flow::Return)),
     ("_getpagesize", |process, _| Ok(Flow::Return(process.arch().page_size()))),
