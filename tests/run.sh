@@ -9,19 +9,24 @@ set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/setup/common.sh"
 cd "$checkout"
 
-# Commands that tests run, and the Debian packages that have them.
-commands='
-    qemu-aarch64   qemu-user
-    qemu-x86_64    qemu-user
-    clang          clang
-    llvm-mc        llvm
-    llvm-readobj   llvm
-    readelf        binutils
+# Commands and files that tests use, and the Debian packages that have them.
+used='
+    qemu-aarch64                   qemu-user
+    qemu-x86_64                    qemu-user
+    /usr/lib/wine/wine64           wine64
+    qemu-system-x86_64             qemu-system-x86
+    /usr/share/OVMF                ovmf
+    qemu-system-aarch64            qemu-system-arm
+    /usr/share/AAVMF               qemu-efi-aarch64
+    clang                          clang
+    llvm-mc                        llvm
+    llvm-readobj                   llvm
+    readelf                        binutils
 '
 needed=()
-while read -r command package; do
-    [ -z "$command" ] || command -v "$command" >/dev/null || needed+=("$package")
-done <<<"$commands"
+while read -r name package; do
+    [ -z "$name" ] || [ -e "$name" ] || command -v "$name" >/dev/null || needed+=("$package")
+done <<<"$used"
 if [ ${#needed[@]} -gt 0 ]; then
     # In a shell of its own: without root it says what to install, and tests go on without.
     (packages "${needed[@]}") || [ -z "${CI:-}" ]
@@ -38,6 +43,13 @@ part() {
     fi
 }
 part small-macos tests/macos/setup.sh
+
+# No package has a wine that runs Windows programs for arm64 here.
+if "$setup/windows.sh"; then
+    export MINILD_RUNNER_AARCH64_WINDOWS="$setup/run-windows-aarch64"
+else
+    [ -z "${CI:-}" ]
+fi
 
 if cargo nextest --version >/dev/null 2>&1; then
     # nextest leaves the examples in the documentation to cargo.
