@@ -9,30 +9,52 @@ set -euo pipefail
 . "$(dirname "$(readlink -f "$0")")/setup/common.sh"
 cd "$checkout"
 
-# Commands that tests run, and the Debian packages that have them.
-commands='
-    qemu-aarch64   qemu-user
-    qemu-x86_64    qemu-user
-    clang          clang
-    llvm-mc        llvm
-    llvm-readobj   llvm
-    readelf        binutils
+# Commands and files that tests use, and the Debian packages that have them.
+used='
+    qemu-aarch64                   qemu-user
+    qemu-x86_64                    qemu-user
+    /usr/lib/wine/wine64           wine64
+    qemu-system-x86_64             qemu-system-x86
+    /usr/share/OVMF                ovmf
+    qemu-system-aarch64            qemu-system-arm
+    /usr/share/AAVMF               qemu-efi-aarch64
+    clang                          clang
+    llvm-mc                        llvm
+    llvm-readobj                   llvm
+    readelf                        binutils
 '
 needed=()
-while read -r command package; do
-    [ -z "$command" ] || command -v "$command" >/dev/null || needed+=("$package")
-done <<<"$commands"
+while read -r name package; do
+    [ -z "$name" ] || [ -e "$name" ] || command -v "$name" >/dev/null || needed+=("$package")
+done <<<"$used"
 if [ ${#needed[@]} -gt 0 ]; then
     # In a shell of its own: without root it says what to install, and tests go on without.
     (packages "${needed[@]}") || [ -z "${CI:-}" ]
 fi
 
-# A part of the tests that needs more than packages prepares it in a script of its own, one a line here.
+# part PACKAGE SCRIPT: adds a package's tests, if its script can prepare what they need.
+parts=(--package minild)
+part() {
+    if "$2"; then
+        parts+=(--package "$1")
+    else
+        say "left out: the tests of $1, which $2 could not prepare"
+        [ -z "${CI:-}" ]
+    fi
+}
+part small-macos tests/macos/setup.sh
+
+# No package has a wine that runs Windows programs for arm64 here.
+if "$setup/windows.sh"; then
+    export MINILD_RUNNER_AARCH64_WINDOWS="$setup/run-windows-aarch64"
+else
+    [ -z "${CI:-}" ]
+fi
 
 if cargo nextest --version >/dev/null 2>&1; then
     # nextest leaves the examples in the documentation to cargo.
-    cargo test --doc
-    cargo nextest run --no-fail-fast "$@"
+    cargo test --doc --package minild
+    cargo nextest run --no-fail-fast "${parts[@]}" "$@"
 else
-    cargo test --no-fail-fast "$@"
+    cargo test --no-fail-fast "${parts[@]}" "$@"
 fi

@@ -16,7 +16,10 @@ use minild::program::{Contents, Definition, Landmark, RelocationKind, SectionKin
 use minild::target::TARGETS;
 use minild::{Architecture, Image, Program, Target};
 use object::read::elf::ElfFile64;
-use object::{Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, elf};
+use object::{
+    Object, ObjectSection, ObjectSymbol, RelocationFlags, RelocationTarget, SectionIndex,
+    SymbolKind, elf,
+};
 
 use crate::case::{Case, Variant, all, root};
 use crate::{Checked, missing, needing};
@@ -77,16 +80,38 @@ impl Assembled {
             let RelocationFlags::Elf { r_type } = relocation.flags() else {
                 return Err("a relocation of another format".into());
             };
+            let symbol = file.symbol_by_index(symbol)?;
+            let (symbol, addend) = match (symbol.kind(), u64::try_from(relocation.addend())) {
+                // The assembler counts from the start of the text; people name the label there.
+                (SymbolKind::Section, Ok(offset)) => (label_at(&file, text.index(), offset)?, 0),
+                _ => (symbol.name()?.to_owned(), relocation.addend()),
+            };
+            let machine = file.elf_header().e_machine.get(object::Endianness::Little);
             relocations.insert(Wanted {
                 offset,
-                kind: kind(file.elf_header().e_machine.get(object::Endianness::Little), r_type)?
-                    .name(),
-                symbol: file.symbol_by_index(symbol)?.name()?.to_owned(),
-                addend: relocation.addend(),
+                kind: kind(machine, r_type)?.name(),
+                symbol,
+                addend,
             });
         }
         Ok(Self { bytes: text.data()?.to_vec(), relocations })
     }
+}
+
+/// The name that a section has for a byte of it.
+fn label_at(
+    file: &ElfFile64<'_, object::Endianness>,
+    section: SectionIndex,
+    offset: u64,
+) -> Result<String, Failed> {
+    let mut labels = file.symbols().filter(|symbol| {
+        symbol.section_index() == Some(section)
+            && symbol.address() == offset
+            && symbol.kind() != SymbolKind::Section
+    });
+    let label = labels.find(|symbol| symbol.name().is_ok_and(|name| !name.is_empty()));
+    let label = label.ok_or_else(|| format!("no label at {offset:#x}"))?;
+    Ok(label.name()?.to_owned())
 }
 
 /// The kind that an assembler's relocation is, by the numbers of the psABIs.
@@ -171,7 +196,12 @@ fn compare(program: &Program<'_>, image: &Image, assembled: &Assembled, source: 
     for relocation in &section.relocations {
         let symbol = program.symbol(relocation.symbol);
         let is_known_here = match symbol.definition {
-            Definition::Section { section, .. } => section == id,
+            // Across a page border only the link can count, though it be in the same text.
+            Definition::Section { section, .. } => {
+                let is_left =
+                    assembled.relocations.iter().any(|wanted| wanted.offset == relocation.offset);
+                section == id && !is_left
+            }
             Definition::Absolute(_) => true,
             _ => false,
         };

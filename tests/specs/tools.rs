@@ -8,12 +8,15 @@ use libtest_mimic::Trial;
 use crate::case::Case;
 use crate::{Checked, missing, needing};
 
-/// Tools, how each is asked for all that it can read, and the package that has it.
-const TOOLS: &[(&str, &[&str], &str)] =
-    &[("llvm-readobj", &["--all"], "llvm"), ("readelf", &["--all", "--wide"], "binutils")];
+/// Tools, how each is asked for all that it can read, the package that has it, and whether it reads ELF only.
+const TOOLS: &[(&str, &[&str], &str, bool)] = &[
+    ("llvm-readobj", &["--all"], "llvm", false),
+    ("readelf", &["--all", "--wide"], "binutils", true),
+];
 
 pub(crate) fn trials(case: &Case) -> impl Iterator<Item = Trial> {
-    TOOLS.iter().map(|&(tool, arguments, package)| {
+    let tools = TOOLS.iter().filter(|(.., elf_only)| case.is_elf() || !elf_only);
+    tools.map(|&(tool, arguments, package, _)| {
         let case = case.clone();
         let name = case.test_name(tool);
         needing(missing(tool, package), name, move || reads_cleanly(tool, arguments, &case))
