@@ -12,7 +12,7 @@ use std::ops::RangeInclusive;
 use crate::program::RelocationKind;
 use crate::target::Architecture;
 
-pub use start_up::{StartUp, StartUpRelocation, StartUpSymbol, StartUps};
+pub use start_up::{LibcImport, LibcStart, StartUp, StartUpRelocation, StartUpSymbol, StartUps};
 
 /// What an architecture brings: how its instructions are written down, and its relocation kinds.
 #[derive(Debug)]

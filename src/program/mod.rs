@@ -236,6 +236,12 @@ impl<'data> Program<'data> {
         &self.symbols
     }
 
+    /// The global symbol of this name, if there is one.
+    #[must_use]
+    pub fn global(&self, name: &str) -> Option<SymbolId> {
+        self.globals.get(name).copied()
+    }
+
     /// The libraries, in the order in which they were first named.
     #[must_use]
     pub fn libraries(&self) -> &[Library<'data>] {

@@ -26,11 +26,15 @@ pub enum Start {
     Raw,
     /// By a call `main(argc, argv, environment)`; the program ends when it returns, with what it returns.
     Main,
+    /// By the C library, which sets itself up, runs initialisers, calls the entry as
+    /// `main(argc, argv, environment)` and exits with what it returns.
+    Libc,
 }
 
 impl Start {
     /// Every way, by its name in specs.
-    pub const NAMES: &'static [(&'static str, Self)] = &[("raw", Self::Raw), ("main", Self::Main)];
+    pub const NAMES: &'static [(&'static str, Self)] =
+        &[("raw", Self::Raw), ("main", Self::Main), ("libc", Self::Libc)];
 }
 
 /// Which C library loads the program and its libraries.

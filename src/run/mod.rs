@@ -42,7 +42,10 @@ static RUNNERS: &[RunnerRow] = &[
     },
     RunnerRow {
         target: Target::AARCH64_LINUX,
-        way: Way::Emulator { command: &["qemu-aarch64"], package: "qemu-user" },
+        way: Way::Emulator {
+            command: &["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"],
+            package: "qemu-user",
+        },
     },
     RunnerRow { target: Target::X86_64_WINDOWS, way: Way::Wine },
     RunnerRow { target: Target::AARCH64_WINDOWS, way: Way::Wine },

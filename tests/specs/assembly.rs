@@ -31,8 +31,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     });
     let targets = TARGETS.iter().map(|row| row.target);
     let pieces = targets.flat_map(|target| {
+        let libc = start_up::libc_start(target).map(|start| ("libc", start.start_up));
         let pieces = start_up::of(target).map(StartUps::pieces).into_iter().flatten();
-        pieces.map(move |(name, piece)| (target, name, piece))
+        pieces.chain(libc).map(move |(name, piece)| (target, name, piece))
     });
     let start_ups = pieces.map(|(target, piece, start_up)| {
         let name = format!("start_up_assembles::{target}::{piece}");
@@ -121,6 +122,8 @@ fn kind(machine: elf::Machine, number: elf::RelocationType) -> Result<Relocation
             (elf::R_X86_64_PC32, x86_64::REL32),
             (elf::R_X86_64_PLT32, x86_64::CALL32),
             (elf::R_X86_64_64, x86_64::ABS64),
+            (elf::R_X86_64_GOTPCREL, x86_64::GOT32),
+            (elf::R_X86_64_GOTPCRELX, x86_64::GOT32),
         ],
         _ => &[
             (elf::R_AARCH64_ADR_PREL_LO21, aarch64::ADR21),
@@ -131,6 +134,8 @@ fn kind(machine: elf::Machine, number: elf::RelocationType) -> Result<Relocation
             (elf::R_AARCH64_LDST64_ABS_LO12_NC, aarch64::PAGEOFF12),
             (elf::R_AARCH64_JUMP26, aarch64::JUMP26),
             (elf::R_AARCH64_CALL26, aarch64::CALL26),
+            (elf::R_AARCH64_ADR_GOT_PAGE, aarch64::GOTPAGE21),
+            (elf::R_AARCH64_LD64_GOT_LO12_NC, aarch64::GOTPAGEOFF12),
             (elf::R_AARCH64_ABS64, aarch64::ABS64),
         ],
     };
@@ -263,6 +268,11 @@ fn start_up_is_its_source(target: Target, piece: &str, start_up: &StartUp) -> Ch
     let name = |symbol| match symbol {
         StartUpSymbol::Entry => "entry",
         StartUpSymbol::StackSize => "stack_size",
+        StartUpSymbol::Import(name) => name,
+        StartUpSymbol::Landmark(Landmark::Start(SectionKind::Init)) => "init_start",
+        StartUpSymbol::Landmark(Landmark::End(SectionKind::Init)) => "init_end",
+        StartUpSymbol::Landmark(Landmark::Start(SectionKind::Fini)) => "fini_start",
+        StartUpSymbol::Landmark(Landmark::End(SectionKind::Fini)) => "fini_end",
         StartUpSymbol::Landmark(Landmark::ImageBase) => "image_base",
         StartUpSymbol::Landmark(Landmark::LoadRelocationsStart) => "load_relocations_start",
         StartUpSymbol::Landmark(Landmark::LoadRelocationsEnd) => "load_relocations_end",

@@ -142,3 +142,21 @@
         mov     x8, #94                             // exit_group
         svc     #0
         brk     #1
+
+// Hands the program over to the C library, which runs initialisers, calls it as main and exits. The dynamic
+// linker leaves in x0 what is to run at the end (glibc sysdeps/aarch64/start.S).
+        .section .text.libc, "ax"
+        mov     x29, xzr                            // the outermost frame
+        mov     x30, xzr
+        mov     x5, x0
+        ldr     x1, [sp]                            // argc
+        add     x2, sp, #8                          // argv
+        mov     x6, sp                              // where the stack ends
+        adrp    x0, entry
+        add     x0, x0, :lo12:entry
+        mov     x3, xzr                             // no initialiser and
+        mov     x4, xzr                             // no finaliser but those of the lists
+        adrp    x8, :got:__libc_start_main
+        ldr     x8, [x8, :got_lo12:__libc_start_main]
+        blr     x8
+        brk     #1

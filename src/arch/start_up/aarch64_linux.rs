@@ -1,8 +1,8 @@
 //! The bytes of `aarch64-linux.s`, which says what they do and why; a test assembles it and compares.
 
-use super::StartUpSymbol::{Entry, Landmark, StackSize};
+use super::StartUpSymbol::{Entry, Import, Landmark, StackSize};
 use super::{StartUp, StartUps, at, in_memory};
-use crate::arch::aarch64::{ABS64, CALL26, JUMP26, PAGE21, PAGEOFF12};
+use crate::arch::aarch64::{ABS64, CALL26, GOTPAGE21, GOTPAGEOFF12, JUMP26, PAGE21, PAGEOFF12};
 use crate::program::Landmark::{
     End, ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart, Start,
 };
@@ -47,6 +47,16 @@ pub(super) static START_UPS: StartUps = StartUps {
         ],
     },
     exit: StartUp { code: EXIT.as_flattened(), relocations: &[] },
+};
+
+pub(super) static LIBC_START: StartUp = StartUp {
+    code: LIBC.as_flattened(),
+    relocations: &[
+        at(0x18, PAGE21, Entry, 0),
+        at(0x1c, PAGEOFF12, Entry, 0),
+        at(0x28, GOTPAGE21, Import("__libc_start_main"), 0),
+        at(0x2c, GOTPAGEOFF12, Import("__libc_start_main"), 0),
+    ],
 };
 
 // Instruction words stand as disassemblers print them.
@@ -197,5 +207,25 @@ static EXIT: [[u8; 4]; 4] = in_memory([
     0x2a1303e0, // mov w0, w19
     0xd2800bc8, // mov x8, #0x5e
     0xd4000001, // svc #0
+    0xd4200020, // brk #0x1
+]);
+
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static LIBC: [[u8; 4]; 14] = in_memory([
+    0xaa1f03fd, // mov x29, xzr
+    0xaa1f03fe, // mov x30, xzr
+    0xaa0003e5, // mov x5, x0
+    0xf94003e1, // ldr x1, [sp]
+    0x910023e2, // add x2, sp, #0x8
+    0x910003e6, // mov x6, sp
+    0x90000000, // adrp x0, 0x0
+    0x91000000, // add x0, x0, #0x0
+    0xaa1f03e3, // mov x3, xzr
+    0xaa1f03e4, // mov x4, xzr
+    0x90000008, // adrp x8, 0x0
+    0xf9400108, // ldr x8, [x8]
+    0xd63f0100, // blr x8
     0xd4200020, // brk #0x1
 ]);

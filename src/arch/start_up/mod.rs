@@ -7,9 +7,11 @@
 //! test assembles it and compares.
 
 mod aarch64_linux;
+mod aarch64_windows;
 mod x86_64_linux;
+mod x86_64_windows;
 
-use crate::program::{Landmark, RelocationKind};
+use crate::program::{Definition, Import, Landmark, Libc, Program, RelocationKind, Start};
 use crate::target::Target;
 
 /// The pieces of start-up code for a target, in the order in which they follow one another.
@@ -83,11 +85,94 @@ pub enum StartUpSymbol {
     Landmark(Landmark),
     /// The number of bytes that the stack takes, [`STACK_GUARD`] included.
     StackSize,
+    /// Something that the C library has; the program must import it under this name.
+    Import(&'static str),
 }
 
 /// Bytes below the stack that nobody can use, so that a program which runs out of it is stopped: a whole
 /// number of pages on every system.
 pub const STACK_GUARD: u64 = 0x1_0000;
+
+/// How a program starts by the C library: the code that hands it over, and what that code imports.
+#[derive(Debug)]
+pub struct LibcStart {
+    /// Calls the C library, which calls the program as main.
+    pub start_up: &'static StartUp,
+    /// What it takes of which library, by whose C library it is.
+    pub imports: &'static [LibcImport],
+}
+
+/// Something that start-up code takes of the C library.
+#[derive(Clone, Copy, Debug)]
+pub struct LibcImport {
+    /// Its name.
+    pub name: &'static str,
+    /// The library that has it.
+    pub library: fn(Libc) -> &'static str,
+    /// The version of it that is wanted.
+    pub version: fn(Libc) -> Option<&'static str>,
+}
+
+/// Lets the C library start `program`: says so in its wishes, and imports what the code needs that hands the
+/// program over. On systems that call `main` by themselves nothing is imported.
+///
+/// Set [`Wishes::libc`](crate::program::Wishes::libc) first: the C libraries have different names.
+pub fn start_by_libc(program: &mut Program<'_>) {
+    program.wishes.start = Start::Libc;
+    let libc = program.wishes.libc;
+    for wanted in libc_start(program.target).map_or(&[][..], |start| start.imports) {
+        let known = program.global(wanted.name).map(|symbol| program.symbol(symbol).definition);
+        if matches!(known, Some(Definition::Import(_))) {
+            continue;
+        }
+        let library = program.library((wanted.library)(libc));
+        let version = (wanted.version)(libc).map(Into::into);
+        program.import(wanted.name, Import { version, ..Import::by_name(library, wanted.name) });
+    }
+}
+
+/// How programs for `target` start by the C library; `None` where they do so by themselves, or not at all.
+#[must_use]
+pub fn libc_start(target: Target) -> Option<&'static LibcStart> {
+    LIBC_STARTS.iter().find(|(of, _)| *of == target).map(|(_, start)| start)
+}
+
+static LIBC_STARTS: &[(Target, LibcStart)] = &[
+    (Target::X86_64_LINUX, LibcStart { start_up: &x86_64_linux::LIBC_START, imports: LINUX_LIBC }),
+    (
+        Target::AARCH64_LINUX,
+        LibcStart { start_up: &aarch64_linux::LIBC_START, imports: LINUX_LIBC },
+    ),
+    (
+        Target::X86_64_WINDOWS,
+        LibcStart { start_up: &x86_64_windows::LIBC_START, imports: WINDOWS_LIBC },
+    ),
+    (
+        Target::AARCH64_WINDOWS,
+        LibcStart { start_up: &aarch64_windows::LIBC_START, imports: WINDOWS_LIBC },
+    ),
+];
+
+/// From 2.34 on, glibc runs the program's lists of initialisers itself (`csu/libc-start.c`, `call_init`);
+/// older versions want functions that do. musl has always done so.
+static LINUX_LIBC: &[LibcImport] = &[LibcImport {
+    name: "__libc_start_main",
+    library: |libc| match libc {
+        Libc::Glibc => "libc.so.6",
+        Libc::Musl => "libc.so",
+    },
+    version: |libc| match libc {
+        Libc::Glibc => Some("GLIBC_2.34"),
+        Libc::Musl => None,
+    },
+}];
+
+/// The C library that every Windows has.
+static WINDOWS_LIBC: &[LibcImport] = &[msvcrt("__getmainargs"), msvcrt("exit")];
+
+const fn msvcrt(name: &'static str) -> LibcImport {
+    LibcImport { name, library: |_| "msvcrt.dll", version: |_| None }
+}
 
 /// The start-up code for `target`; `None` where none was written.
 #[must_use]

@@ -116,3 +116,19 @@
         mov     eax, 231                           # exit_group
         syscall
         ud2
+
+# Hands the program over to the C library, which runs initialisers, calls it as main and exits. The dynamic
+# linker leaves in rdx what is to run at the end (System V ABI, AMD64 supplement, 3.4.1).
+        .section .text.libc, "ax"
+        xor     ebp, ebp                           # the outermost frame
+        mov     r9, rdx
+        mov     rsi, [rsp]                         # argc
+        lea     rdx, [rsp + 8]                     # argv
+        and     rsp, -16
+        push    rax                                # keeps the stack aligned
+        push    rsp                                # where the stack ends
+        xor     r8d, r8d                           # no finaliser and
+        xor     ecx, ecx                           # no initialiser but those of the lists
+        lea     rdi, [rip + entry]
+        call    [rip + __libc_start_main@GOTPCREL]
+        ud2

@@ -1,8 +1,8 @@
 //! The bytes of `x86_64-linux.s`, which says what they do and why; a test assembles it and compares.
 
-use super::StartUpSymbol::{Entry, Landmark, StackSize};
+use super::StartUpSymbol::{Entry, Import, Landmark, StackSize};
 use super::{StartUp, StartUps, at};
-use crate::arch::x86_64::{ABS64, CALL32, REL32};
+use crate::arch::x86_64::{ABS64, CALL32, GOT32, REL32};
 use crate::program::Landmark::{
     End, ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart, Start,
 };
@@ -38,6 +38,11 @@ pub(super) static START_UPS: StartUps = StartUps {
         ],
     },
     exit: StartUp { code: EXIT, relocations: &[] },
+};
+
+pub(super) static LIBC_START: StartUp = StartUp {
+    code: LIBC,
+    relocations: &[at(0x1c, REL32, Entry, -4), at(0x22, GOT32, Import("__libc_start_main"), -4)],
 };
 
 #[rustfmt::skip]
@@ -149,4 +154,20 @@ static EXIT: &[u8] = &[
     0xb8, 0xe7, 0x00, 0x00, 0x00, // mov eax, 0xe7
     0x0f, 0x05,                   // syscall
     0x0f, 0x0b,                   // ud2
+];
+
+#[rustfmt::skip]
+static LIBC: &[u8] = &[
+    0x31, 0xed,                               // xor ebp, ebp
+    0x49, 0x89, 0xd1,                         // mov r9, rdx
+    0x48, 0x8b, 0x34, 0x24,                   // mov rsi, qword ptr [rsp]
+    0x48, 0x8d, 0x54, 0x24, 0x08,             // lea rdx, [rsp + 0x8]
+    0x48, 0x83, 0xe4, 0xf0,                   // and rsp, -0x10
+    0x50,                                     // push rax
+    0x54,                                     // push rsp
+    0x45, 0x31, 0xc0,                         // xor r8d, r8d
+    0x31, 0xc9,                               // xor ecx, ecx
+    0x48, 0x8d, 0x3d, 0x00, 0x00, 0x00, 0x00, // lea rdi, [rip]
+    0xff, 0x15, 0x00, 0x00, 0x00, 0x00,       // call qword ptr [rip]
+    0x0f, 0x0b,                               // ud2
 ];

@@ -20,7 +20,8 @@ use crate::format::Shape;
 use crate::format::layout::{Gathered, KeptImport};
 use crate::format::plan::{Role, TableId};
 use crate::program::{
-    Export, ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind, SymbolId,
+    Export, ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind, Start,
+    SymbolId,
 };
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
@@ -225,8 +226,10 @@ impl Dynamic {
             },
             flags,
             // Those of a program that starts without the C library are run by start-up code.
-            runs: [SectionKind::Init, SectionKind::Fini]
-                .map(|kind| is_library && gathered.has(Role::Kind(kind))),
+            runs: [SectionKind::Init, SectionKind::Fini].map(|kind| {
+                (is_library || program.wishes.start == Start::Libc)
+                    && gathered.has(Role::Kind(kind))
+            }),
         })
     }
 

@@ -22,7 +22,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         ("heap.commit", wishes.heap.commit.is_some(), "memory is there once it is used"),
         (
             "start",
-            wishes.start == Start::Main && !is_dynamic(program),
+            wishes.start != Start::Raw && !is_dynamic(program),
             "at a fixed position nobody calls the entry",
         ),
         (

@@ -30,16 +30,20 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Library(LibraryId::new(0));
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
+    if program.wishes.start == Start::Libc && is_firmware {
+        let message =
+            format!("`start` cannot be libc on {}: there is no C library", program.target);
+        let place = Place::Wish("start");
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+    }
     if program.wishes.start == Start::Main {
         let message = format!(
             "`start` cannot be main on {}: nothing there splits a command line into arguments",
             program.target
         );
-        errors.push(
-            Error::new(ErrorKind::Unsupported, message)
-                .at(Place::Wish("start"), "")
-                .help("the entry gets what the system gives: docs/ABI.md"),
-        );
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("start"), "").help(
+            "start = \"libc\" has the C library do it; a raw entry gets what docs/ABI.md says",
+        ));
     }
     if program.wishes.oldest_system.is_some() {
         let message = format!("`oldest-system` means nothing on {}", program.target);

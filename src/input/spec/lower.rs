@@ -19,11 +19,12 @@ use super::pieces::{Bodies, Body, Piece};
 use super::section::{Unit, gather};
 use super::source_map::SourceMap;
 use super::targets::Merged;
+use crate::arch::start_up;
 use crate::arch::{self, Arch, Operand};
 use crate::error::{Collector, Error, ErrorKind, Errors, Place, Result};
 use crate::program::{
     Contents, Definition, OutputKind, Program, RelocationKind, Section, SectionId, SectionKind,
-    Symbol, SymbolId, SymbolType,
+    Start, Symbol, SymbolId, SymbolType,
 };
 use crate::target::Target;
 use crate::units::Size;
@@ -57,6 +58,9 @@ pub(super) fn lower<'s>(
     merged.wishes.add(&mut lowering.program, &mut lowering.map);
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
     imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
+    if lowering.program.wishes.start == Start::Libc {
+        start_up::start_by_libc(&mut lowering.program);
+    }
     let Lowering { program, map, .. } = &mut lowering;
     program.init = lists::symbols(merged.init, program, map);
     program.fini = lists::symbols(merged.fini, program, map);
