@@ -1,0 +1,219 @@
+//! What the program needs and did not bring: slots of the global offset table, stubs that jump to imports,
+//! start-up code, room for common symbols; and which words are left for load time.
+//!
+//! Takes resolved names; gives sections and symbols of the link's own beside the program's. From here on
+//! no section is added, none changes its kind, and every load relocation is known.
+
+mod make;
+mod scan;
+mod start_up;
+
+use std::borrow::Cow;
+
+use indexmap::{IndexMap, IndexSet};
+use rustc_hash::FxBuildHasher;
+
+use crate::error::{Collector, Result};
+use crate::format::layout::{KeptImport, LoadRelocation};
+use crate::format::plan::{Loader, Role};
+use crate::link::resolve::Resolved;
+use crate::program::{
+    Definition, ImportId, LibraryId, Program, Section, SectionId, SectionKind, Symbol, SymbolId,
+};
+
+use make::{make_lists, make_room_for_commons, make_slots, make_stubs};
+pub(crate) use scan::is_subtrahend;
+use scan::scan_relocations;
+use start_up::{add_start_up, want_libc};
+
+/// The program, and what the link adds to it.
+#[derive(Debug)]
+pub(crate) struct Synthesized<'p> {
+    pub(crate) resolved: &'p Resolved<'p>,
+    /// The link's own sections; their ids follow the program's.
+    made: Vec<(Role, Section<'static>)>,
+    /// The link's own symbols; their ids follow the program's.
+    symbols: Vec<Symbol<'static>>,
+    /// The program's sections of constants that hold addresses after all.
+    promoted: IndexSet<SectionId, FxBuildHasher>,
+    /// Where common symbols lie.
+    commons: IndexMap<SymbolId, SectionId, FxBuildHasher>,
+    /// The slots of the global offset table, by the symbol whose address they hold.
+    slots: IndexMap<SymbolId, (SectionId, u64), FxBuildHasher>,
+    /// The stubs, by the import that they jump to.
+    stubs: IndexMap<SymbolId, (SectionId, u64), FxBuildHasher>,
+    /// The imports that something refers to.
+    imports: IndexMap<SymbolId, ImportId, FxBuildHasher>,
+    /// The words to be written at load time, in the order in which they were found.
+    pub(crate) load_relocations: Vec<LoadRelocation>,
+    /// Where the loader jumps to; a library may have none.
+    pub(crate) entry: Option<SymbolId>,
+}
+
+impl<'p> Synthesized<'p> {
+    fn program(&self) -> &'p Program<'p> {
+        self.resolved.program
+    }
+
+    /// Every section, the program's and then the link's own.
+    pub(crate) fn sections(&self) -> impl Iterator<Item = (SectionId, &Section<'_>)> {
+        let made = self.made.iter().map(|(_, section)| section as &Section<'_>);
+        let all = self.program().sections().iter().map(|section| section as &Section<'_>);
+        all.chain(made).enumerate().map(|(index, section)| (SectionId::new(index), section))
+    }
+
+    pub(crate) fn section(&self, id: SectionId) -> &Section<'_> {
+        match self.made_index(id) {
+            Some(index) => &self.made[index].1,
+            None => self.program().section(id),
+        }
+    }
+
+    /// What a section is gathered as.
+    pub(crate) fn role(&self, id: SectionId) -> Role {
+        match self.made_index(id) {
+            Some(index) => self.made[index].0,
+            None if self.promoted.contains(&id) => Role::Kind(SectionKind::RelRo),
+            None => Role::Kind(self.program().section(id).kind),
+        }
+    }
+
+    /// The names of the link's own sections, in order.
+    pub(crate) fn made_names(&self) -> impl Iterator<Item = &'static str> {
+        self.made.iter().map(|(_, section)| match section.name {
+            Cow::Borrowed(name) => name,
+            Cow::Owned(_) => "common",
+        })
+    }
+
+    /// What a symbol stands for, common symbols being sections by now.
+    pub(crate) fn definition(&self, id: SymbolId) -> Definition {
+        if let Some(own) = id.index().checked_sub(self.program().symbols().len()) {
+            return self.symbols[own].definition;
+        }
+        match self.resolved.definition(id) {
+            Definition::Common { .. } => {
+                let winner = self.resolved.winners[id.index()];
+                Definition::Section { section: self.commons[&winner], offset: 0 }
+            }
+            definition => definition,
+        }
+    }
+
+    /// How many symbols there are, the program's and the link's own.
+    pub(crate) fn symbol_count(&self) -> usize {
+        self.program().symbols().len() + self.symbols.len()
+    }
+
+    pub(crate) fn symbol_name(&self, id: SymbolId) -> &str {
+        match id.index().checked_sub(self.program().symbols().len()) {
+            Some(own) => &self.symbols[own].name,
+            None => &self.program().symbol(id).name,
+        }
+    }
+
+    /// The section and offset of the slot that holds the address of `symbol`.
+    pub(crate) fn slot(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
+        self.slots.get(&self.winner(symbol)).copied()
+    }
+
+    /// The section and offset of the stub that jumps to `symbol`, if it is an import that is called.
+    pub(crate) fn stub(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
+        self.stubs.get(&self.winner(symbol)).copied()
+    }
+
+    /// The imports that are kept: by library, then in the program's order.
+    pub(crate) fn kept_imports(&self) -> Vec<KeptImport> {
+        let mut kept: Vec<_> = self
+            .imports
+            .iter()
+            .map(|(&symbol, &import)| KeptImport {
+                import,
+                symbol,
+                slot: self.slot(symbol),
+                stub: self.stub(symbol),
+            })
+            .collect();
+        kept.sort_by_key(|kept| (self.library(kept.import), kept.import));
+        kept
+    }
+
+    fn library(&self, import: ImportId) -> LibraryId {
+        self.program().imports()[import.index()].library
+    }
+
+    /// The import that a symbol is, if it is one.
+    fn import(&self, symbol: SymbolId) -> Option<ImportId> {
+        match self.definition(symbol) {
+            Definition::Import(import) => Some(import),
+            _ => None,
+        }
+    }
+
+    /// The import that the program calls by this name.
+    fn import_called(&self, name: &str) -> Option<(SymbolId, ImportId)> {
+        let symbol = self.program().global(name)?;
+        let winner = self.winner(symbol);
+        Some((winner, self.import(winner)?))
+    }
+
+    fn winner(&self, id: SymbolId) -> SymbolId {
+        self.resolved.winners.get(id.index()).copied().unwrap_or(id)
+    }
+
+    fn made_index(&self, id: SectionId) -> Option<usize> {
+        id.index().checked_sub(self.program().sections().len())
+    }
+
+    fn add_section(&mut self, role: Role, section: Section<'static>) -> SectionId {
+        self.made.push((role, section));
+        SectionId::new(self.program().sections().len() + self.made.len() - 1)
+    }
+
+    fn add_symbol(&mut self, name: &'static str, definition: Definition) -> SymbolId {
+        self.symbols.push(Symbol::new(name, definition).local());
+        SymbolId::new(self.symbol_count() - 1)
+    }
+}
+
+/// Adds what the program needs and did not bring.
+///
+/// # Errors
+/// Every relocation is looked at: a kind of another architecture, one outside its section or in a section
+/// without bytes, an address that would have to be written into code or into fewer than 8 bytes at load
+/// time, a subtraction without its addition, an import where its address cannot come. Values are not
+/// known yet, so ranges are checked later.
+pub(crate) fn synthesize<'p>(
+    resolved: &'p Resolved<'p>,
+    loader: Loader,
+) -> Result<Synthesized<'p>> {
+    let mut errors = Collector::default();
+    let mut synthesized = Synthesized {
+        resolved,
+        made: Vec::new(),
+        symbols: Vec::new(),
+        promoted: IndexSet::default(),
+        commons: IndexMap::default(),
+        slots: IndexMap::default(),
+        stubs: IndexMap::default(),
+        imports: IndexMap::default(),
+        load_relocations: Vec::new(),
+        entry: resolved.entry,
+    };
+
+    make_room_for_commons(&mut synthesized);
+    make_lists(&mut synthesized, loader);
+    let mut wanted = scan_relocations(&mut synthesized, loader, &mut errors);
+    want_libc(&mut synthesized, loader, &mut wanted, &mut errors);
+    make_stubs(&mut synthesized, &wanted);
+    make_slots(&mut synthesized, loader, &wanted);
+    add_start_up(&mut synthesized, loader, &mut errors);
+    errors.into_result(synthesized)
+}
+
+/// What relocations ask for beside the symbol itself.
+#[derive(Default)]
+struct Wanted {
+    slots: IndexSet<SymbolId, FxBuildHasher>,
+    stubs: IndexSet<SymbolId, FxBuildHasher>,
+}
