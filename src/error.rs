@@ -304,9 +304,12 @@ pub(crate) fn both<T>(first: Result<()>, second: Result<T>) -> Result<T> {
 /// The name of `names` that `wrong` was probably meant to be: few letters away for its length.
 #[must_use]
 pub fn nearest_name<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
-    let limit = 1 + wrong.chars().count() / 4;
+    let length = wrong.chars().count();
+    let limit = 1 + length / 4;
     names
         .into_iter()
+        // A longer or shorter name is at least as many letters away.
+        .filter(|name| name.chars().count().abs_diff(length) <= limit)
         .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
         .filter(|(distance, _)| *distance <= limit)
         .min()

@@ -56,6 +56,12 @@ pub fn of(architecture: Architecture) -> &'static Arch {
 }
 
 impl Arch {
+    /// Whose tables these are.
+    #[must_use]
+    pub fn architecture(&self) -> Architecture {
+        self.architecture
+    }
+
     /// How its instructions are written as hex digits.
     #[must_use]
     pub fn notation(&self) -> Notation {

@@ -3,6 +3,7 @@
 use super::document::Span;
 use super::expression::Expression;
 use crate::program::RelocationKind;
+use crate::units::Align;
 
 /// Bytes, the names in them, and the fields that depend on names elsewhere.
 #[derive(Clone, Debug, Default)]
@@ -12,6 +13,8 @@ pub(super) struct Block {
     pub(super) labels: Vec<Label>,
     /// In ascending order of offset.
     pub(super) fixups: Vec<Fixup>,
+    /// What it asks for its address.
+    pub(super) align: Option<Align>,
 }
 
 /// A name for a byte of a block.

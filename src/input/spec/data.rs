@@ -10,8 +10,8 @@ use toml::de::DeValue;
 use super::block::{Block, Field, Number};
 use super::document::{Entry, Key, Located, Reader, integer_value, with_article};
 use super::expression::{self, Expression};
-use super::hex::HexText;
 use super::item::{self, Item};
+use super::text_map::MappedText;
 use crate::error::{Error, ErrorKind, Place};
 
 /// What an item holds.
@@ -20,7 +20,10 @@ pub(super) enum Contents {
     /// Bytes that are the same for every target.
     Block(Block),
     /// Hex text, to be read for a target.
-    Hex(HexText),
+    Hex(MappedText),
+    /// Assembler text, to be read for a target once the sizes of all other items are known.
+    #[cfg(feature = "asm")]
+    Asm(MappedText),
     /// Several contents, one behind the other.
     Fields(Vec<Item>),
     /// A file, copied when the program is written.
@@ -98,7 +101,22 @@ fn utf16(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
 
 pub(super) fn hex(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
     let text = reader.string(entry)?;
-    Some(Contents::Hex(HexText { text: text.into_owned(), map: reader.text_map(entry) }))
+    Some(Contents::Hex(MappedText { text: text.into_owned(), map: reader.text_map(entry) }))
+}
+
+#[cfg(feature = "asm")]
+pub(super) fn asm(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    let text = reader.string(entry)?;
+    Some(Contents::Asm(MappedText { text: text.into_owned(), map: reader.text_map(entry) }))
+}
+
+#[cfg(not(feature = "asm"))]
+pub(super) fn asm(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    let message = "this minild was built without its assembler";
+    let error = Error::new(ErrorKind::Unsupported, message)
+        .at(Place::Text(entry.key_span.clone()), "")
+        .help("build it with the feature `asm`, or use `hex` or `file`");
+    reader.refuse(error)
 }
 
 fn bytes(bytes: Vec<u8>) -> Contents {

@@ -138,7 +138,7 @@ const ALIGN: &[Key<Item>] = &[Key {
 
 /// How code is said.
 pub(super) const CODE_CONTENTS: &[Key<Item>] =
-    &[contents!("hex", data::hex), contents!("file", data::file)];
+    &[contents!("asm", data::asm), contents!("hex", data::hex), contents!("file", data::file)];
 
 /// A table of items of one kind.
 pub(super) struct Group {

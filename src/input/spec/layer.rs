@@ -79,6 +79,7 @@ impl Layer {
             read: |layer, reader, entry| layer.imports = imports::read(reader, entry),
         },
         Key { name: "constants", read: Self::read_constants },
+        Key { name: "asm", read: Self::read_bare_code },
         Key { name: "hex", read: Self::read_bare_code },
         Key { name: "file", read: Self::read_bare_code },
         Key { name: "code", read: Self::read_items },
@@ -117,7 +118,7 @@ impl Layer {
         }
     }
 
-    /// A `hex` or `file` that stands directly in the layer: its one item of code.
+    /// An `asm`, `hex` or `file` that stands directly in the layer: its one item of code.
     fn read_bare_code(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         let key = (SectionKind::Code, BARE_CODE.to_owned());
         let item = self.items.entry(key).or_insert_with(|| Item::new(entry.key_span.clone()));

@@ -31,6 +31,8 @@
 // An error is rare, told once and never in a hot loop: boxing each would only hide it.
 #![allow(clippy::result_large_err)]
 
+#[cfg(feature = "asm")]
+mod asm;
 mod block;
 mod data;
 mod document;

@@ -108,8 +108,15 @@ impl Names {
         places.map(|(name, _)| name.as_str())
     }
 
+    /// The names of constants.
+    pub(super) fn constants(&self) -> impl Iterator<Item = &str> {
+        let constants =
+            self.names.iter().filter(|(_, known)| matches!(known.value, Meaning::Constant(_)));
+        constants.map(|(name, _)| name.as_str())
+    }
+
     /// The number a term stands for; `None` where it is an address.
-    fn term_number(&self, term: &Term) -> Result<Option<i128>, Error> {
+    pub(super) fn term_number(&self, term: &Term) -> Result<Option<i128>, Error> {
         let name = match &term.value {
             TermValue::Number(number) => return Ok(Some(*number)),
             TermValue::Name(name) => name,
@@ -170,11 +177,9 @@ impl Names {
             );
             return Error::new(ErrorKind::InvalidValue, message).at(place, "").help(help);
         }
-        let constants =
-            self.names.iter().filter(|(_, known)| matches!(known.value, Meaning::Constant(_)));
         Error::new(ErrorKind::UndefinedSymbol, format!("no constant is called `{name}`"))
             .at(place, "")
-            .nearest(name, constants.map(|(name, _)| name.as_str()))
+            .nearest(name, self.constants())
     }
 
     /// What an expression refers to, for a field that depends on an address and counts from `bias` bytes

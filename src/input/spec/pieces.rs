@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+#[cfg(feature = "asm")]
+use super::asm;
 use super::block::Block;
 use super::data::Contents;
 use super::document::list;
 use super::hex::{Purpose, assemble};
 use super::item::{Group, View, fill_up};
+use super::names::Names;
 use crate::arch::Arch;
 use crate::error::{Collector, Error, ErrorKind, Place};
 use crate::program::SectionKind;
@@ -61,13 +64,18 @@ impl Piece<'_> {
 
     /// What its address is a multiple of.
     pub(super) fn align(&self) -> Align {
-        self.view.align.map_or(Align::WORD, |align| align.value)
+        let said = self.view.align.map_or(Align::WORD, |align| align.value);
+        let needed = self.body.block().and_then(|block| block.align);
+        needed.map_or(said, |needed| needed.max(said))
     }
 }
 
 /// Gives items their bytes.
 pub(super) struct Bodies<'e> {
     pub(super) arch: &'static Arch,
+    /// The numbers that assembler text can use.
+    #[cfg_attr(not(feature = "asm"), expect(dead_code))]
+    pub(super) names: &'e Names,
     pub(super) errors: &'e mut Collector,
 }
 
@@ -153,6 +161,10 @@ impl Bodies<'_> {
             Contents::Block(block) => Body::Block(Cow::Borrowed(block)),
             Contents::Hex(hex) => {
                 Body::Block(Cow::Owned(assemble(hex, self.arch, purpose, self.errors)))
+            }
+            #[cfg(feature = "asm")]
+            Contents::Asm(asm) => {
+                Body::Block(Cow::Owned(asm::assemble(asm, self.arch, self.names, self.errors)))
             }
             Contents::File { path, len } => Body::File { path: path.clone(), len: *len },
             Contents::Fields(fields) => {

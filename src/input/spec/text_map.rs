@@ -9,6 +9,13 @@ use toml::de::DeValue;
 
 use super::document::Span;
 
+/// Text in a language of its own, and where its bytes stand in the document.
+#[derive(Clone, Debug)]
+pub(super) struct MappedText {
+    pub(super) text: String,
+    pub(super) map: TextMap,
+}
+
 /// The way from offsets in a decoded string to offsets in the document.
 #[derive(Clone, Debug)]
 pub(super) struct TextMap {

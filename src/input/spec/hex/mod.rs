@@ -17,18 +17,11 @@ use super::document::{Span, counted, list};
 use super::expression::{self, Expression, TermValue, check_name};
 use super::names::defined_twice;
 use super::quantity::parse_integer;
-use super::text_map::TextMap;
+use super::text_map::{MappedText, TextMap};
 use crate::arch::{self, Arch, Notation, Operand};
 use crate::error::{Collector, Error, ErrorKind, Place, nearest_name};
 use crate::program::RelocationKind;
 use crate::target::Architecture;
-
-/// The text of a `hex` key, and where its bytes stand in the document.
-#[derive(Clone, Debug)]
-pub(super) struct HexText {
-    pub(super) text: String,
-    pub(super) map: TextMap,
-}
 
 /// What hex text describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +34,7 @@ pub(super) enum Purpose {
 
 /// The bytes that `hex` spells for `arch`; what is wrong with it goes to `errors`.
 pub(super) fn assemble(
-    hex: &HexText,
+    hex: &MappedText,
     arch: &Arch,
     purpose: Purpose,
     errors: &mut Collector,

@@ -6,9 +6,13 @@
 // An expectation is said where it is checked, and nowhere else.
 #![allow(clippy::needless_pass_by_value)]
 
+#[cfg(feature = "asm")]
+mod assembler_text;
 mod never_panics;
 mod programs;
 mod reference;
+#[cfg(feature = "asm")]
+mod wrong_asm;
 mod wrong_data;
 mod wrong_hex;
 mod wrong_imports;
