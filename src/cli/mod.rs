@@ -5,6 +5,7 @@
 
 mod build;
 mod check;
+mod inspect;
 mod layout;
 mod print;
 mod report;
@@ -43,6 +44,7 @@ enum Command {
     Test(test::Arguments),
     Check(check::Arguments),
     Layout(layout::Arguments),
+    Inspect(inspect::Arguments),
     Targets(targets::Arguments),
 }
 
@@ -138,6 +140,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Test(arguments) => (arguments.print.format, test::test(arguments)),
         Command::Check(arguments) => (arguments.print.format, check::check(arguments)),
         Command::Layout(arguments) => (arguments.print.format, layout::layout(arguments)),
+        Command::Inspect(arguments) => (arguments.print.format, inspect::run(arguments)),
         Command::Targets(arguments) => (arguments.print.format, targets::targets(arguments)),
     };
     result.unwrap_or_else(|failure| end(format, failure))

@@ -1,6 +1,6 @@
 //! Standard output: text that people read, or one JSON document.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
@@ -18,11 +18,19 @@ pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Prints text line by line, however much it is.
+pub(super) fn lines(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut stdout = BufWriter::new(anstream::stdout().lock());
+    write(&mut stdout)?;
+    stdout.flush()
+}
+
 /// Prints a JSON document.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
-    bytes(&text)
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    serde_json::to_writer_pretty(&mut stdout, value)?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
 }
 
 /// A number of bytes, for people: `9,192`.
