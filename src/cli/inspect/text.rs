@@ -111,6 +111,7 @@ fn rest(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
         (counts.imports, "imports"),
         (counts.exports, "exports"),
         (counts.relocations, "relocations"),
+        (counts.notes, "notes"),
         (counts.unwind, "unwind"),
     ];
     let there: Vec<_> = parts

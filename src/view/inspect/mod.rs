@@ -79,7 +79,7 @@ pub fn inspect(data: &[u8], parts: Parts) -> Result<Inspection<'_>, Error> {
             images
         }
         FileKind::Other(what) => {
-            let message = format!("{what}: neither ELF64 nor Mach-O nor PE32+");
+            let message = format!("it is {what}, neither ELF64 nor Mach-O nor PE32+");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     };

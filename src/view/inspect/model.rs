@@ -65,7 +65,7 @@ impl Parts {
     pub const ALL: Self = Self((1 << Part::ALL.len()) - 1);
     /// What shows at a glance what a file is; of the rest, [`Image::counts`] tells how much there is.
     pub const OVERVIEW: Self =
-        Self(0).with(Part::Segments).with(Part::Sections).with(Part::Signature).with(Part::Notes);
+        Self(0).with(Part::Segments).with(Part::Sections).with(Part::Signature);
 
     /// With this part too.
     #[must_use]
@@ -154,6 +154,7 @@ pub struct Counts {
     pub imports: usize,
     pub exports: usize,
     pub relocations: usize,
+    pub notes: usize,
     pub unwind: usize,
 }
 
@@ -419,6 +420,7 @@ impl<'data> Found<'data> {
             imports: self.imports.len(),
             exports: self.exports.len(),
             relocations: self.relocations.len(),
+            notes: self.notes.len(),
             unwind: self.unwind.len(),
         };
         Image {

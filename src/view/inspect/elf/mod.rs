@@ -10,7 +10,8 @@ mod unwind;
 use std::borrow::Cow;
 
 use object::elf::{
-    DF_1_PIE, DT_FLAGS_1, EM_AARCH64, EM_X86_64, ET_CORE, ET_DYN, ET_EXEC, ET_REL, PT_INTERP,
+    DF_1_PIE, DT_FLAGS_1, DT_SONAME, EM_AARCH64, EM_X86_64, ET_CORE, ET_DYN, ET_EXEC, ET_REL,
+    PT_INTERP,
 };
 use object::read::elf::{FileHeader, ProgramHeader};
 
@@ -61,7 +62,8 @@ fn interpreter<'data>(elf: &Elf<'data>) -> Option<Name<'data>> {
 /// Position-independent programs and libraries have one type; flags and the loader's name tell them apart.
 fn kind(elf: &Elf<'_>, dynamic: &Dynamic<'_>, is_loaded: bool) -> Cow<'static, str> {
     let flags = dynamic.value(elf, DT_FLAGS_1).unwrap_or_default();
-    let is_pie = flags & DF_1_PIE.0 != 0 || (is_loaded && flags == 0);
+    let has_name = dynamic.value(elf, DT_SONAME).is_some();
+    let is_pie = flags & DF_1_PIE.0 != 0 || (is_loaded && !has_name);
     match elf.header.e_type(elf.endian) {
         ET_REL => "object file".into(),
         ET_EXEC => "executable at a fixed address".into(),

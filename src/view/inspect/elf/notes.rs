@@ -1,8 +1,9 @@
 //! Notes: build identity, what the system and the loader have to know, what tools left.
 
+use std::borrow::Cow;
+
 use object::elf::{
-    self, GNU_PROPERTY_AARCH64_FEATURE_1_AND, GNU_PROPERTY_X86_FEATURE_1_AND, NT_GNU_ABI_TAG,
-    NT_GNU_BUILD_ID, NT_GNU_PROPERTY_TYPE_0, PT_NOTE, SHT_NOTE,
+    self, NT_GNU_ABI_TAG, NT_GNU_BUILD_ID, NT_GNU_PROPERTY_TYPE_0, PT_NOTE, SHT_NOTE,
 };
 use object::read::elf::{Note, NoteIterator, ProgramHeader, SectionHeader};
 use object::{Endianness, elf::FileHeader64};
@@ -156,23 +157,39 @@ fn read_word(elf: &Elf<'_>, word: &[u8]) -> u32 {
     }
 }
 
-/// Bits of the two properties that programs are linked for.
+/// Bits of properties (the psABIs' "Program Property"; binutils' `include/elf/common.h`).
 const X86_FEATURES: &[(u32, &str)] = &[(1, "IBT"), (2, "SHSTK"), (4, "LAM_U48"), (8, "LAM_U57")];
+const X86_LEVELS: &[(u32, &str)] =
+    &[(1, "x86-64-baseline"), (2, "x86-64-v2"), (4, "x86-64-v3"), (8, "x86-64-v4")];
 const AARCH64_FEATURES: &[(u32, &str)] = &[(1, "BTI"), (2, "PAC"), (4, "GCS")];
+
+/// A property: its type, its name, the names of its bits.
+type PropertyRow = (u32, &'static str, &'static [(u32, &'static str)]);
+
+const PROPERTIES: &[PropertyRow] = &[
+    (1, "GNU_PROPERTY_STACK_SIZE", &[]),
+    (2, "GNU_PROPERTY_NO_COPY_ON_PROTECTED", &[]),
+    (0xb000_8000, "GNU_PROPERTY_1_NEEDED", &[(1, "INDIRECT_EXTERN_ACCESS")]),
+    (0xc000_0000, "GNU_PROPERTY_AARCH64_FEATURE_1_AND", AARCH64_FEATURES),
+    (0xc000_0002, "GNU_PROPERTY_X86_FEATURE_1_AND", X86_FEATURES),
+    (0xc000_8000, "GNU_PROPERTY_X86_COMPAT_ISA_1_NEEDED", &[]),
+    (0xc000_8002, "GNU_PROPERTY_X86_ISA_1_NEEDED", X86_LEVELS),
+    (0xc001_0001, "GNU_PROPERTY_X86_FEATURE_2_USED", &[]),
+    (0xc001_0002, "GNU_PROPERTY_X86_ISA_1_USED", X86_LEVELS),
+];
 
 fn properties<'data>(endian: Endianness, note: &Note<'data, Header>, record: &mut Record<'data>) {
     let Some(mut properties) = note.gnu_properties(endian) else { return };
     while let Ok(Some(property)) = properties.next() {
         let kind = property.pr_type();
-        let features = match kind {
-            GNU_PROPERTY_X86_FEATURE_1_AND => Some(X86_FEATURES),
-            GNU_PROPERTY_AARCH64_FEATURE_1_AND => Some(AARCH64_FEATURES),
-            _ => None,
-        };
-        let name = constant(kind);
+        let row = PROPERTIES.iter().find(|(number, ..)| *number == kind.0);
+        let (name, bits_of) = row.map_or_else(
+            || (Cow::Owned(constant(kind)), &[][..]),
+            |(_, name, bits)| (Cow::Borrowed(*name), *bits),
+        );
         match property.data_u32(endian) {
             Ok(bits) => {
-                let set = features.unwrap_or_default().iter().filter(|(bit, _)| bits & bit != 0);
+                let set = bits_of.iter().filter(|(bit, _)| bits & bit != 0);
                 let set: Vec<_> = set.map(|(_, name)| *name).collect();
                 record.explained(name, Value::Hex(bits.into()), set.join(" "));
             }
