@@ -22,6 +22,8 @@ used='
     llvm-mc                        llvm
     llvm-readobj                   llvm
     readelf                        binutils
+    lld-link-19                    lld-19
+    /usr/lib/systemd/boot/efi      systemd-boot-efi
 '
 needed=()
 while read -r name package; do
