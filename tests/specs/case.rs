@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use minild::input::spec::{self, Spec};
+use minild::program::Start;
 use minild::{Architecture, Image, OperatingSystem, Options, Program, Target};
 
 use crate::Checked;
@@ -39,18 +40,23 @@ pub(crate) enum Variant {
 impl Variant {
     const ALL: [Self; 3] = [Self::Default, Self::Fixed, Self::Stripped];
 
-    /// Firmware loads images where it has room, and arm64 systems other than Linux want to place programs
-    /// themselves.
-    fn is_for(self, target: Target) -> bool {
+    /// Firmware loads images where it has room, arm64 systems other than Linux want to place programs
+    /// themselves, and a program at a fixed position has no libraries on macOS.
+    fn is_for(self, spec: &Spec, target: Target) -> bool {
+        let is_alone = || {
+            let (program, _) = spec.program(target).expect("specs are right");
+            program.libraries().is_empty() && program.wishes.start == Start::Raw
+        };
         let can_be_fixed = match target.operating_system {
             OperatingSystem::Linux => true,
-            OperatingSystem::Uefi => false,
-            _ => target.architecture == Architecture::X86_64,
+            OperatingSystem::MacOs => target.architecture == Architecture::X86_64 && is_alone(),
+            OperatingSystem::Windows => target.architecture == Architecture::X86_64,
+            _ => false,
         };
         self != Self::Fixed || can_be_fixed
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Fixed => "fixed",
@@ -71,8 +77,9 @@ pub(crate) struct Case {
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for path in specs("samples").into_iter().chain(specs("tests/programs")) {
-        for target in read(&path).targets() {
-            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(target)) {
+        let spec = read(&path);
+        for target in spec.targets() {
+            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target)) {
                 cases.push(Case { path: path.clone(), target, variant });
             }
         }

@@ -12,6 +12,7 @@ mod execution;
 mod golden;
 mod read_back;
 mod tools;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -25,8 +26,9 @@ fn main() -> ExitCode {
     let mut trials = errors::trials();
     trials.extend(assembly::trials());
     trials.extend(golden::trials());
+    trials.extend(windows::trials());
     for case in case::all() {
-        trials.push(execution::trial(case.clone()));
+        trials.extend(execution::trials(&case));
         if case.is_elf() {
             trials.push(read_back::trial(case.clone()));
         }
