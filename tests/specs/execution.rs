@@ -55,7 +55,9 @@ const WAYS_OF_MACOS: &[(&str, &str)] = &[
 
 fn ways(case: &Case) -> Vec<Way> {
     let missing = no_runner(case.target);
-    if case.target.operating_system != OperatingSystem::MacOs || missing.is_none() {
+    let wished = std::env::var(runner_variable(case.target)).unwrap_or_default();
+    let has_other = missing.is_none() && !wished.ends_with("small-macos");
+    if case.target.operating_system != OperatingSystem::MacOs || has_other {
         return vec![Way { name: "", runner: None, missing }];
     }
     let small_macos = Path::new(env!("CARGO_BIN_EXE_minild")).with_file_name("small-macos");
@@ -75,6 +77,11 @@ fn ways(case: &Case) -> Vec<Way> {
         missing: missing.clone(),
     })
     .collect()
+}
+
+/// The variable by which `minild` is told what runs files of `target`.
+fn runner_variable(target: Target) -> String {
+    format!("MINILD_RUNNER_{}", target.name().to_uppercase().replace('-', "_"))
 }
 
 /// Why nothing here runs files of `target`, if so.
@@ -115,8 +122,7 @@ fn runs_as_its_tests_say(case: &Case, runner: Option<&str>) -> Checked {
         }
         command.arg("--").args(test.args()).envs(test.env());
         if let Some(runner) = runner {
-            let target = case.target.name().to_uppercase().replace('-', "_");
-            command.env(format!("MINILD_RUNNER_{target}"), runner);
+            command.env(runner_variable(case.target), runner);
         }
         check(test, command)?;
     }
