@@ -86,7 +86,8 @@ pub(crate) fn all() -> Vec<Case> {
     for path in specs("samples").into_iter().chain(specs("tests/programs")) {
         let spec = read(&path);
         for target in spec.targets() {
-            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target)) {
+            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target))
+            {
                 cases.push(Case { path: path.clone(), target, variant });
             }
         }

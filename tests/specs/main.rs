@@ -29,9 +29,7 @@ fn main() -> ExitCode {
     trials.extend(windows::trials());
     for case in case::all() {
         trials.extend(execution::trials(&case));
-        if case.is_elf() {
-            trials.push(read_back::trial(case.clone()));
-        }
+        trials.push(read_back::trial(case.clone()));
         trials.extend(tools::trials(&case));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
