@@ -6,8 +6,8 @@
 //! (`Loader::makeSegmentsReadOnly`). `__LINKEDIT` comes last and is read-only.
 
 use crate::format::plan::{
-    ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
-    SegmentRow, TableId,
+    Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
+    SegmentRole, SegmentRow, TableId,
 };
 use crate::program::{OutputKind, Position, Program, SectionKind, SystemVersion};
 use crate::target::Architecture;
@@ -153,6 +153,7 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         import_pointers: true,
         import_slots: ImportSlots::AmongOthers,
         init_list: if has_chained_fixups(program) { InitList::Offsets } else { InitList::Pointers },
+        forwards: Forwards::AsImport,
     }
 }
 
