@@ -238,6 +238,8 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         ("base", wishes.base.is_some()),
         ("subsystem", wishes.subsystem.is_some()),
         ("oldest-system", wishes.oldest_system.is_some()),
+        ("current-version", wishes.current_version.is_some()),
+        ("compatibility-version", wishes.compatibility_version.is_some()),
         ("stack.commit", wishes.stack.commit.is_some()),
         ("heap.size", wishes.heap.size.is_some()),
         ("heap.commit", wishes.heap.commit.is_some()),

@@ -176,6 +176,21 @@ pub(super) fn oldest_system(program: &Program<'_>) -> SystemVersion {
     program.wishes.oldest_system.unwrap_or(version(13, 0))
 }
 
+/// Which version of the library this is.
+pub(super) fn current_version(program: &Program<'_>) -> SystemVersion {
+    program.wishes.current_version.unwrap_or(version(1, 0))
+}
+
+/// The oldest version that programs may have been linked with and still run with this one.
+pub(super) fn compatibility_version(program: &Program<'_>) -> SystemVersion {
+    program.wishes.compatibility_version.unwrap_or(version(1, 0))
+}
+
+/// The folders in which dyld looks for what is called `@rpath/…`, in order.
+pub(super) fn run_path<'p>(program: &'p Program<'_>) -> impl Iterator<Item = &'p str> {
+    program.run_path.iter().flat_map(|folders| folders.split(':'))
+}
+
 /// Whether dyld is told by chains through the pointers themselves what to fix up, or by opcodes
 /// (`Policy::useChainedFixups`).
 pub(super) fn has_chained_fixups(program: &Program<'_>) -> bool {

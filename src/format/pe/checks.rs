@@ -174,6 +174,8 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
     for (key, wished) in [
         ("interpreter", program.interpreter.is_some()),
         ("runpath", program.run_path.is_some()),
+        ("current-version", program.wishes.current_version.is_some()),
+        ("compatibility-version", program.wishes.compatibility_version.is_some()),
         ("libc", program.wishes.libc != Libc::default()),
         ("kind", is_library && is_firmware),
     ] {
