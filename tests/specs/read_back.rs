@@ -7,7 +7,7 @@ use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD};
 use libtest_mimic::{Failed, Trial};
 use minild::format::layout::{LaidOutSection, Segment};
 use minild::format::plan::{Permissions, Role};
-use minild::program::{Contents, Definition, Section};
+use minild::program::{Contents, Definition, Section, SectionKind};
 use minild::{Image, Program};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
@@ -227,6 +227,17 @@ fn load_relocations_are_the_programs(
                 let address = image.layout.section_address(id).0 + relocation.offset;
                 let value = target.cast_signed().wrapping_add(relocation.addend);
                 expected.insert(address, Some(value));
+            }
+        }
+        // Lists of functions are pointers too, which the link makes.
+        for (kind, functions) in
+            [(SectionKind::Init, &program.init), (SectionKind::Fini, &program.fini)]
+        {
+            let list = image.layout.sections().find(|section| section.role == Role::Kind(kind));
+            for (&function, index) in functions.iter().zip(0..) {
+                let list = list.ok_or("a list of functions is missing")?;
+                let value = image.layout.symbol(function).0.cast_signed();
+                expected.insert(list.address.0 + 8 * index, Some(value));
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a program may ask of macOS.
 
 use super::plan::{LOWEST_BASE, PAGE, SDK, is_dynamic, oldest_system, version};
+use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::program::{
     ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind, Start,
@@ -22,7 +23,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         ("heap.commit", wishes.heap.commit.is_some(), "memory is there once it is used"),
         (
             "start",
-            wishes.start != Start::Raw && !is_dynamic(program),
+            start_up::start(program) != Start::Raw && !is_dynamic(program),
             "at a fixed position nobody calls the entry",
         ),
         (
@@ -155,7 +156,7 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         ("libc", program.wishes.libc != Libc::default(), "libSystem is the only one"),
         ("library-name", program.library_name.is_some() && !is_library, "it is no library"),
         ("stack.size", program.wishes.stack.size.is_some() && is_library, "a library has no stack"),
-        ("start", program.wishes.start != Start::Raw && is_library, "nothing starts a library"),
+        ("start", start_up::start(program) != Start::Raw && is_library, "nothing starts a library"),
         ("position", !is_dynamic(program) && is_library, "dyld places libraries"),
     ] {
         if wished {

@@ -33,6 +33,7 @@ use crate::units::Size;
 pub(super) const DEFAULT_ENTRY: &str = "start";
 
 /// The program that `spec` describes for `target`, whose name stands at `place` of the text.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all, name = "lower_spec"))]
 pub(super) fn lower<'s>(
     spec: &'s Spec,
     target: Target,
@@ -58,7 +59,7 @@ pub(super) fn lower<'s>(
     merged.wishes.add(&mut lowering.program, &mut lowering.map);
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
     imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
-    if lowering.program.wishes.start == Start::Libc {
+    if lowering.program.wishes.start == Some(Start::Libc) {
         start_up::start_by_libc(&mut lowering.program);
     }
     let Lowering { program, map, .. } = &mut lowering;
