@@ -35,6 +35,7 @@ impl Resolved<'_> {
 /// # Errors
 /// Two strong definitions of a name; a strong reference, used or not, that nothing defines; a definition
 /// outside its section; no entry, or one that does not lie in code.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub(crate) fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
     let mut errors = Collector::default();
     check_definitions(program, &mut errors);
