@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use minild::arch::start_up;
 use minild::input::spec::{self, Spec};
 use minild::program::{OutputKind, Position, Start};
 use minild::{Architecture, Image, OperatingSystem, Options, Program, Target};
@@ -52,7 +53,8 @@ impl Variant {
             (Self::Default | Self::Stripped, _) | (Self::Fixed, OperatingSystem::Linux) => true,
             (Self::Fixed, OperatingSystem::Windows) => is_intel,
             (Self::Fixed, OperatingSystem::MacOs) => {
-                let is_alone = program.libraries().is_empty() && wishes.start == Start::Raw;
+                let is_alone =
+                    program.libraries().is_empty() && start_up::start(&program) == Start::Raw;
                 is_intel && is_alone && program.kind == OutputKind::Executable
             }
             (Self::OldMacOs, OperatingSystem::MacOs) => {

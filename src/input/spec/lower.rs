@@ -33,6 +33,7 @@ use crate::units::Size;
 pub(super) const DEFAULT_ENTRY: &str = "start";
 
 /// The program that `spec` describes for `target`, whose name stands at `place` of the text.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all, name = "lower_spec"))]
 pub(super) fn lower<'s>(
     spec: &'s Spec,
     target: Target,
@@ -61,7 +62,7 @@ pub(super) fn lower<'s>(
     imports::add(&merged.imports, program, map, found);
     program.init = lists::symbols(merged.init, program, map);
     program.fini = lists::symbols(merged.fini, program, map);
-    if program.wishes.start == Start::Libc {
+    if program.wishes.start == Some(Start::Libc) {
         start_up::start_by_libc(program);
     }
     if let Some(exports) = merged.exports {

@@ -62,6 +62,19 @@ fn target_named(name: &str) -> Option<Target> {
     (name != "host").then(|| name.parse().ok())?
 }
 
+/// Every name of a target, those of other tools included.
+pub(super) fn all_target_names() -> Vec<&'static str> {
+    let triples = TARGETS.iter().flat_map(|row| row.triples.iter().copied());
+    target_names().chain(triples).collect()
+}
+
+/// Every name of a selector.
+pub(super) fn selector_names() -> Vec<&'static str> {
+    let architectures = Architecture::ALL.iter().map(|known| known.name());
+    let systems = OperatingSystem::ALL.iter().map(|known| known.name());
+    architectures.chain(systems).chain(all_target_names()).collect()
+}
+
 fn target_names() -> impl Iterator<Item = &'static str> {
     TARGETS.iter().map(|row| row.name)
 }
