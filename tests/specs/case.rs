@@ -46,18 +46,20 @@ impl Variant {
     /// Firmware loads images where it has room, arm64 systems other than Linux want to place programs
     /// themselves, and a program at a fixed position has no libraries on macOS.
     fn is_for(self, spec: &Spec, target: Target) -> bool {
-        let (program, _) = spec.program(target).expect("specs are right");
-        let wishes = &program.wishes;
         let is_intel = target.architecture == Architecture::X86_64;
+        // Assembling takes its time, and every test of a process of its own comes by here.
+        let program = || spec.program(target).expect("specs are right").0;
         match (self, target.operating_system) {
             (Self::Default | Self::Stripped, _) | (Self::Fixed, OperatingSystem::Linux) => true,
             (Self::Fixed, OperatingSystem::Windows) => is_intel,
-            (Self::Fixed, OperatingSystem::MacOs) => {
-                let is_alone =
-                    program.libraries().is_empty() && start_up::start(&program) == Start::Raw;
-                is_intel && is_alone && program.kind == OutputKind::Executable
+            (Self::Fixed, OperatingSystem::MacOs) if is_intel => {
+                let program = program();
+                program.libraries().is_empty()
+                    && start_up::start(&program) == Start::Raw
+                    && program.kind == OutputKind::Executable
             }
             (Self::OldMacOs, OperatingSystem::MacOs) => {
+                let wishes = program().wishes;
                 wishes.oldest_system.is_none() && wishes.position == Position::Independent
             }
             _ => false,
