@@ -1,7 +1,9 @@
 //! What names stand for in one target's program: constants, sizes, places, and what minild provides.
 
+use std::cell::RefCell;
+
 use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::block::Number;
 use super::document::{Located, Span};
@@ -36,6 +38,10 @@ enum Meaning {
 #[derive(Default)]
 pub(super) struct Names {
     names: IndexMap<String, Located<Meaning>, FxBuildHasher>,
+    /// Whether a size that is not known is 0, and no mistake.
+    has_unknown_sizes: bool,
+    /// The names whose sizes were asked for, each with the answer.
+    asked: RefCell<FxHashMap<String, u64>>,
 }
 
 /// A symbol and what is added to its address.
@@ -69,6 +75,25 @@ pub(super) fn check_interval(
 }
 
 impl Names {
+    /// The same names, where the size of others is 0 for the time being.
+    pub(super) fn with_unknown_sizes(self) -> Self {
+        Self { has_unknown_sizes: true, ..self }
+    }
+
+    /// Whether a size that was asked for is not the one that `next` knows.
+    pub(super) fn differs_in_what_was_asked(&self, next: &Self) -> bool {
+        let asked = self.asked.borrow();
+        asked.iter().any(|(name, &size)| next.size(name) != Some(size))
+    }
+
+    /// The size of a place.
+    fn size(&self, name: &str) -> Option<u64> {
+        match self.names.get(name) {
+            Some(Located { value: Meaning::Place(size), .. }) => Some(*size),
+            _ => None,
+        }
+    }
+
     /// Adds a constant.
     pub(super) fn add_constant(
         &mut self,
@@ -128,12 +153,19 @@ impl Names {
             });
         };
         match self.names.get(item) {
-            Some(Located { value: Meaning::Place(size), .. }) => Ok(Some((*size).into())),
+            Some(Located { value: Meaning::Place(size), .. }) => {
+                self.asked.borrow_mut().insert(item.to_owned(), *size);
+                Ok(Some((*size).into()))
+            }
             Some(Located { value: Meaning::Constant(_), span }) => {
                 let message = format!("`{item}` is a constant and has no size");
                 Err(Error::new(ErrorKind::InvalidValue, message)
                     .at(Place::Text(term.span.clone()), "")
                     .at(Place::Text(span.clone()), "defined here"))
+            }
+            None if self.has_unknown_sizes => {
+                self.asked.borrow_mut().insert(item.to_owned(), 0);
+                Ok(Some(0))
             }
             None => {
                 let message = format!("nothing is called `{item}`, so it has no size");
