@@ -50,6 +50,7 @@ mod quantity;
 #[cfg(feature = "schema")]
 mod schema;
 mod section;
+mod settle;
 mod shape;
 mod source_map;
 mod syntax;
