@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod layout;
+mod needs;
 mod print;
 mod report;
 mod run;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use minild::input::spec::{self, Spec};
+use minild::program::OutputKind;
 use minild::{Architecture, Image, OperatingSystem, Options, Program, Target};
 
 use crate::Checked;
@@ -40,9 +41,11 @@ impl Variant {
     const ALL: [Self; 3] = [Self::Default, Self::Fixed, Self::Stripped];
 
     /// Firmware loads images where it has room, Windows for arm64 wants to place programs itself, and on macOS
-    /// a program at a fixed position can import nothing, so a spec says it itself.
-    fn is_for(self, target: Target) -> bool {
+    /// a program at a fixed position can import nothing, so a spec says it itself. Libraries lie where there
+    /// is room.
+    fn is_for(self, target: Target, kind: OutputKind) -> bool {
         let can_be_fixed = match target.operating_system {
+            _ if kind == OutputKind::SharedLibrary => false,
             OperatingSystem::Linux => true,
             OperatingSystem::Windows => target.architecture == Architecture::X86_64,
             _ => false,
@@ -64,6 +67,7 @@ impl Variant {
 pub(crate) struct Case {
     pub(crate) path: PathBuf,
     pub(crate) target: Target,
+    pub(crate) kind: OutputKind,
     pub(crate) variant: Variant,
 }
 
@@ -71,9 +75,11 @@ pub(crate) struct Case {
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for path in specs("samples").into_iter().chain(specs("tests/programs")) {
-        for target in read(&path).targets() {
-            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(target)) {
-                cases.push(Case { path: path.clone(), target, variant });
+        let spec = read(&path);
+        for target in spec.targets() {
+            let kind = spec.kind(target);
+            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(target, kind)) {
+                cases.push(Case { path: path.clone(), target, kind, variant });
             }
         }
     }
