@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod layout;
 mod man;
+mod needs;
 mod print;
 mod report;
 mod run;
