@@ -12,6 +12,7 @@ mod execution;
 mod golden;
 mod read_back;
 mod tools;
+mod universal;
 mod windows;
 
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     let mut trials = errors::trials();
     trials.extend(assembly::trials());
     trials.extend(golden::trials());
+    trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
         trials.extend(execution::trials(&case));
