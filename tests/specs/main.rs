@@ -10,6 +10,7 @@ mod case;
 mod errors;
 mod execution;
 mod golden;
+mod options;
 mod read_back;
 mod tools;
 mod universal;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let mut trials = errors::trials();
     trials.extend(assembly::trials());
     trials.extend(golden::trials());
+    trials.extend(options::trials());
     trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
