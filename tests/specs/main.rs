@@ -9,9 +9,11 @@ mod assembly;
 mod case;
 mod errors;
 mod execution;
+mod firmware;
 mod golden;
 mod options;
 mod read_back;
+mod signature;
 mod tools;
 mod universal;
 mod windows;
@@ -29,6 +31,8 @@ fn main() -> ExitCode {
     trials.extend(assembly::trials());
     trials.extend(golden::trials());
     trials.extend(options::trials());
+    trials.extend(firmware::trials());
+    trials.extend(signature::trials());
     trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
