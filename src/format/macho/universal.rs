@@ -12,12 +12,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::layout::Layout;
 use crate::program::Program;
 use crate::target::OperatingSystem;
-use crate::units::FileOffset;
+use crate::units::{FileOffset, Size};
 
 /// Where each slice starts, and the table that says so.
 pub(crate) struct Universal {
     pub(crate) header: Vec<u8>,
     pub(crate) offsets: Vec<FileOffset>,
+    /// Bytes of the whole file.
+    pub(crate) file_size: Size,
 }
 
 /// Offsets in the table have 32 bits.
@@ -59,14 +61,14 @@ impl Universal {
             };
             bytes.extend_from_slice(pod::bytes_of(&slice));
         }
-        Ok(Self { header: bytes, offsets })
+        Ok(Self { header: bytes, offsets, file_size: Size(end) })
     }
 }
 
 /// Whether these programs can be one file.
 ///
 /// # Errors
-/// None at all; one that is not for macOS; two of one architecture.
+/// None at all; one that is not for macOS; two of one architecture; programs and libraries.
 pub(crate) fn check(programs: &[Program<'_>]) -> Result<()> {
     let message = if programs.is_empty() {
         "a universal file has at least one program".to_owned()
@@ -78,6 +80,8 @@ pub(crate) fn check(programs: &[Program<'_>]) -> Result<()> {
         programs[..*index].iter().any(|before| before.target == program.target)
     }) {
         format!("program {index} of the universal file is for {}, as one before it", program.target)
+    } else if programs.iter().any(|program| program.kind != programs[0].kind) {
+        "a universal file is either a program or a library on all architectures".to_owned()
     } else {
         return Ok(());
     };
