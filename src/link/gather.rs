@@ -18,7 +18,10 @@ use crate::units::Align;
 ///
 /// # Errors
 /// Bytes where only zeros can be.
-pub(crate) fn gather<'p>(
+///
+/// # Panics
+/// When `plan` is another format's than that of the program's target.
+pub fn gather<'p>(
     synthesized: &'p Synthesized<'p>,
     plan: &'static [SegmentRow],
 ) -> Result<Gathered<'p>> {

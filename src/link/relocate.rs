@@ -26,7 +26,10 @@ const PAGE: i128 = 0x1000;
 ///
 /// # Errors
 /// Values that their fields cannot hold; files that cannot be read; output that cannot be written.
-pub(crate) fn write<F: Format>(
+///
+/// # Panics
+/// When what is in `linked` comes from the passes of another program.
+pub fn write<F: Format>(
     synthesized: &Synthesized<'_>,
     linked: &Linked<'_, F>,
     output: &mut Output,

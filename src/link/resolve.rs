@@ -12,7 +12,7 @@ use crate::program::{Binding, Definition, OutputKind, Program, SectionKind, Symb
 
 /// The program with one definition for every symbol.
 #[derive(Debug)]
-pub(crate) struct Resolved<'p> {
+pub struct Resolved<'p> {
     pub(crate) program: &'p Program<'p>,
     /// For each symbol the one that defines its name.
     pub(crate) winners: Vec<SymbolId>,
@@ -21,8 +21,27 @@ pub(crate) struct Resolved<'p> {
 }
 
 impl Resolved<'_> {
+    /// Where the program starts; a library may have no such place.
+    #[must_use]
+    pub fn entry(&self) -> Option<SymbolId> {
+        self.entry
+    }
+
+    /// The symbol that defines the name of `id`.
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was resolved.
+    #[must_use]
+    pub fn winner(&self, id: SymbolId) -> SymbolId {
+        self.winners[id.index()]
+    }
+
     /// What a symbol stands for. A weak reference that nothing defines is the number 0.
-    pub(crate) fn definition(&self, id: SymbolId) -> Definition {
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was resolved.
+    #[must_use]
+    pub fn definition(&self, id: SymbolId) -> Definition {
         match self.program.symbol(self.winners[id.index()]).definition {
             Definition::Undefined => Definition::Absolute(0),
             definition => definition,
@@ -35,7 +54,7 @@ impl Resolved<'_> {
 /// # Errors
 /// Two strong definitions of a name; a strong reference, used or not, that nothing defines; a definition
 /// outside its section; no entry, or one that does not lie in code.
-pub(crate) fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
+pub fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
     let mut errors = Collector::default();
     check_definitions(program, &mut errors);
 
