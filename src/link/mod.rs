@@ -18,7 +18,7 @@
 //!
 //! // Names meet: every symbol has one definition now.
 //! Elf::check(&program)?;
-//! let resolved = link::resolve(&program)?;
+//! let resolved = link::resolve(&program, Elf::loader(&program))?;
 //! assert_eq!(resolved.entry(), Some(start));
 //!
 //! // Slots, stubs and start-up code are made, and it is known what is left for load time.

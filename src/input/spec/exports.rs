@@ -41,7 +41,7 @@ pub(super) const KEYS: &[Key<ExportTable>] = &[
     Key {
         name: "ordinal",
         read: |export, reader, entry| {
-            let ordinal = reader.integer(entry, (0, u16::MAX.into()));
+            let ordinal = reader.integer(entry, (1, u16::MAX.into()));
             export.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());
         },
     },

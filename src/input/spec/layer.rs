@@ -71,6 +71,14 @@ impl Layer {
             read: |layer, reader, entry| layer.wishes.read_subsystem(reader, entry),
         },
         Key { name: "macos", read: |layer, reader, entry| layer.wishes.read_macos(reader, entry) },
+        Key {
+            name: "current-version",
+            read: |layer, reader, entry| layer.wishes.read_current_version(reader, entry),
+        },
+        Key {
+            name: "compatibility-version",
+            read: |layer, reader, entry| layer.wishes.read_compatibility_version(reader, entry),
+        },
         Key { name: "start", read: |layer, reader, entry| layer.wishes.read_start(reader, entry) },
         Key { name: "stack", read: |layer, reader, entry| layer.wishes.read_stack(reader, entry) },
         Key { name: "heap", read: |layer, reader, entry| layer.wishes.read_heap(reader, entry) },

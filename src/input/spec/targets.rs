@@ -159,15 +159,15 @@ impl<'s> Merged<'s> {
         special.sort_by_key(|table| table.selector);
         let mut merged = Self::default();
         for layer in std::iter::once(common).chain(special.into_iter().map(|table| &table.layer)) {
-            merged.add(layer);
+            merged.add(layer, target);
         }
         merged
     }
 
-    fn add(&mut self, layer: &'s Layer) {
+    fn add(&mut self, layer: &'s Layer, target: Target) {
         self.entry = layer.entry.as_ref().or(self.entry);
         self.wishes.override_by(&layer.wishes);
-        imports::override_by(&mut self.imports, &layer.imports);
+        imports::override_by(&mut self.imports, &layer.imports, target);
         self.exports = layer.exports.as_ref().or(self.exports);
         self.init = layer.init.as_ref().or(self.init);
         self.fini = layer.fini.as_ref().or(self.fini);

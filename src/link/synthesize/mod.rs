@@ -15,7 +15,7 @@ use rustc_hash::FxBuildHasher;
 
 use crate::error::{Collector, Result};
 use crate::format::layout::{KeptImport, LoadRelocation};
-use crate::format::plan::{Loader, Role};
+use crate::format::plan::{Forwards, Loader, Role};
 use crate::link::resolve::Resolved;
 use crate::program::{
     Definition, ImportId, LibraryId, Program, Section, SectionId, SectionKind, Symbol, SymbolId,
@@ -219,11 +219,25 @@ pub fn synthesize<'p>(resolved: &'p Resolved<'p>, loader: Loader) -> Result<Synt
     make_room_for_commons(&mut synthesized);
     make_lists(&mut synthesized, loader);
     let mut wanted = scan_relocations(&mut synthesized, loader, &mut errors);
+    keep_forwarded(&mut synthesized, loader);
     want_libc(&mut synthesized, loader, &mut wanted, &mut errors);
     make_stubs(&mut synthesized, &wanted);
     make_slots(&mut synthesized, loader, &wanted);
     add_start_up(&mut synthesized, loader, &mut errors);
     errors.into_result(synthesized)
+}
+
+/// What others look up here and find in another library is an import that is used.
+fn keep_forwarded(synthesized: &mut Synthesized<'_>, loader: Loader) {
+    if loader.forwards != Forwards::AsImport {
+        return;
+    }
+    for export in &synthesized.program().exports {
+        let symbol = synthesized.winner(export.symbol);
+        if let Some(import) = synthesized.import(symbol) {
+            synthesized.imports.insert(symbol, import);
+        }
+    }
 }
 
 /// What relocations ask for beside the symbol itself.
