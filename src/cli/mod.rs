@@ -8,6 +8,7 @@ mod check;
 mod completions;
 mod layout;
 mod man;
+mod needs;
 mod new;
 mod print;
 mod report;

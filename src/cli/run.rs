@@ -9,12 +9,14 @@ use std::time::Duration;
 use minild::Target;
 use minild::program::OutputKind;
 
+use super::needs::Needs;
 use super::spec_file::SpecFile;
 use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
 use crate::run::{Ending, Job, NoRunner, Runner};
 
 /// Build a spec into a temporary folder and run what it made
 ///
+/// The shared libraries that the spec `needs` are built beside it.
 /// The program gets this command's input, output and environment, and minild ends with its exit status:
 /// 128 and the signal's number where a signal ended it, 124 where --timeout did. Without --target it is built for this machine if
 /// the spec is for it, else for the first target that has a runner here.
@@ -44,11 +46,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err(Failure::Other(format!("cannot run {}: {message}", file.source.name)));
     }
 
+    let needs = Needs::of(&file, &[target])?;
     let folder = temporary_folder()?;
     let name = file.name().unwrap_or_else(|| "program".to_owned());
     let executable = folder.path().join(format!("{name}{}", target.row().executable_suffix));
     let options = arguments.link.options();
     file.link(&[target], |_, program| minild::link_to(program, &options, &executable))?;
+    needs.build(target, folder.path(), &options)?;
 
     let job = Job {
         file: &executable,

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use minild::Target;
 use minild::input::spec::{End, Test};
+use minild::{Error, ErrorKind, Target};
 use serde::Serialize;
 use similar::TextDiff;
 use tempfile::TempDir;
 
+use super::needs::Needs;
 use super::report::Report;
 use super::spec_file::SpecFile;
 use super::{
@@ -189,15 +190,24 @@ impl Built {
     fn new(path: &Path, arguments: &Arguments) -> Result<Self, Failure> {
         let file = SpecFile::read(path)?;
         let targets = file.targets(&arguments.targets)?;
+        let needs = Needs::of(&file, &targets)?;
         let folder = temporary_folder()?;
         let options = arguments.link.options();
         let name = file.name().unwrap_or_else(|| "program".to_owned());
         let executables = file.link(&targets, |target, program| {
-            let file_name = format!("{name}-{target}{}", target.row().executable_suffix);
-            let path = folder.path().join(file_name);
+            // A folder for each: libraries for several targets can have one name.
+            let folder = folder.path().join(target.name());
+            std::fs::create_dir_all(&folder).map_err(|error| {
+                let message = format!("cannot make the folder {}: {error}", folder.display());
+                Error::new(ErrorKind::File, message)
+            })?;
+            let path = folder.join(format!("{name}{}", target.row().executable_suffix));
             minild::link_to(program, &options, &path)?;
             Ok(Executable { target, path, runner: Runner::find(target) })
         })?;
+        for &target in &targets {
+            needs.build(target, &folder.path().join(target.name()), &options)?;
+        }
         Ok(Self { file, executables, _folder: folder })
     }
 

@@ -43,9 +43,13 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
             "`start` cannot be main on {}: nothing there splits a command line into arguments",
             program.target
         );
-        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("start"), "").help(
-            "start = \"libc\" has the C library do it; a raw entry gets what docs/ABI.md says",
-        ));
+        let help = if is_firmware {
+            "a raw entry gets what docs/ABI.md says"
+        } else {
+            "start = \"libc\" has the C library do it; a raw entry gets what docs/ABI.md says"
+        };
+        let error = Error::new(ErrorKind::Unsupported, message).at(Place::Wish("start"), "");
+        errors.push(error.help(help));
     }
     if program.wishes.oldest_system.is_some() {
         let message = format!("`oldest-system` means nothing on {}", program.target);

@@ -53,7 +53,7 @@ pub(super) const KEYS: &[Key<ImportTable>] = &[
     Key {
         name: "ordinal",
         about: "Its number in the library, in the place of a name: Windows.",
-        shape: Shape::Integer(0, u16::MAX as i128),
+        shape: Shape::Integer(1, u16::MAX as i128),
         read: |import, reader, entry| {
             let ordinal = reader.integer(entry, (1, u16::MAX.into()));
             import.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());

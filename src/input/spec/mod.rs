@@ -50,6 +50,7 @@ mod quantity;
 #[cfg(feature = "schema")]
 mod schema;
 mod section;
+mod settle;
 mod shape;
 mod source_map;
 mod syntax;
@@ -60,7 +61,7 @@ mod tests;
 mod text_map;
 mod wishes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
@@ -85,7 +86,24 @@ pub struct Spec {
     targets: Vec<Located<Target>>,
     common: Layer,
     tables: Vec<TargetTable>,
+    needs: Vec<Need>,
     tests: Vec<Test>,
+}
+
+/// A spec that makes a shared library which a program needs to run.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// Where the spec lies.
+    pub path: PathBuf,
+    span: Span,
+}
+
+impl Need {
+    /// Where the program's spec names it, in bytes of its text.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
 }
 
 /// Reads a spec from bytes that should be UTF-8. `folder` is where the paths of `file` start.
@@ -139,6 +157,12 @@ impl Spec {
         self.targets.iter().find(|known| known.value == target).map(|known| known.span.clone())
     }
 
+    /// The specs of the shared libraries that must lie beside the program when it runs.
+    #[must_use]
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
+    }
+
     /// What running the program must show.
     #[must_use]
     pub fn tests(&self) -> &[Test] {
@@ -170,6 +194,7 @@ struct Document {
     targets: Option<(Vec<Located<Target>>, Span)>,
     common: Layer,
     tables: Vec<TargetTable>,
+    needs: Vec<Need>,
     tests: Vec<Test>,
 }
 
@@ -204,6 +229,19 @@ const DOCUMENT_KEYS: &[Key<Document>] = &[
             for entry in entries(table) {
                 let table = targets::read_table(reader, &entry, &document.tables);
                 document.tables.extend(table);
+            }
+        },
+    },
+    Key {
+        name: "needs",
+        about: "Specs of shared libraries that the program needs beside it when it runs.",
+        shape: Shape::Array(&Shape::Path),
+        read: |document, reader, entry| {
+            let elements = reader.array(entry, "an array of paths of specs").unwrap_or_default();
+            for element in elements {
+                let need = data::file_path(reader, &element);
+                let span = element.span.clone();
+                document.needs.extend(need.map(|(path, _)| Need { path, span }));
             }
         },
     },
@@ -258,7 +296,7 @@ impl Document {
     }
 
     fn finish(self, reader: &mut Reader<'_>, is_empty: bool) -> Spec {
-        let Self { name, targets, common, tables, tests } = self;
+        let Self { name, targets, common, tables, needs, tests } = self;
         let said_at = targets.as_ref().map(|(_, span)| span.clone());
         let targets = match targets {
             Some((targets, _)) => targets,
@@ -277,6 +315,6 @@ impl Document {
                 test.check(&built, &mut reader.errors);
             }
         }
-        Spec { name, targets, common, tables, tests }
+        Spec { name, targets, common, tables, needs, tests }
     }
 }

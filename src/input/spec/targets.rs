@@ -85,7 +85,9 @@ fn unknown(name: &str, what: &str, names: Vec<&str>, span: &Span) -> Error {
         .nearest(name, names.iter().copied());
     match (&error.help, name) {
         (Some(_), _) => error,
-        (None, "host") => error.help("a spec says the same on every machine: name the target"),
+        (None, "host") => error.help(
+            "a spec says the same on every machine: name the target; `--target host` chooses this machine's",
+        ),
         (None, _) => error.help(format!("there are {}", list(names).replace(" or ", " and "))),
     }
 }
