@@ -9,6 +9,7 @@ mod completions;
 mod layout;
 mod man;
 mod needs;
+mod new;
 mod print;
 mod report;
 mod run;
@@ -45,6 +46,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::Arguments),
     Build(build::Arguments),
     Run(run::Arguments),
     Test(test::Arguments),
@@ -149,6 +151,7 @@ pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.color.write_global();
     let (format, result) = match &arguments.command {
+        Command::New(arguments) => (arguments.print.format, new::new(arguments)),
         Command::Build(arguments) => (arguments.print.format, build::build(arguments)),
         Command::Run(arguments) => (Format::Text, run::run(arguments)),
         Command::Test(arguments) => (arguments.print.format, test::test(arguments)),

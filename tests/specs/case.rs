@@ -86,10 +86,13 @@ pub(crate) struct Case {
     pub(crate) variant: Variant,
 }
 
+/// What `minild new` writes. They run as they are.
+const TEMPLATES: &str = "src/cli/templates";
+
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
-    for path in specs("samples").into_iter().chain(specs("tests/programs")) {
+    for path in ["samples", TEMPLATES, "tests/programs"].into_iter().flat_map(specs) {
         let spec = read(&path);
         for target in spec.targets() {
             let kind = spec.kind(target);
@@ -113,7 +116,8 @@ impl Case {
     /// What the test of this kind is called.
     pub(crate) fn test_name(&self, kind: &str) -> String {
         let name = self.path.file_stem().expect("a spec's file has a name").display();
-        format!("{kind}::{name}::{}::{}", self.target, self.variant.name())
+        let prefix = if self.path.starts_with(root().join(TEMPLATES)) { "new_" } else { "" };
+        format!("{kind}::{prefix}{name}::{}::{}", self.target, self.variant.name())
     }
 
     /// The text of the spec in this variant.
