@@ -9,12 +9,14 @@ use std::time::Duration;
 use minild::program::OutputKind;
 use minild::{FileTarget, Program, Target};
 
+use super::needs::Needs;
 use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
 use crate::run::{Ending, Job, NoRunner, Runner};
 
 /// Build a spec into a temporary folder and run what it made
 ///
+/// The shared libraries that the spec `needs` are built beside it.
 /// The program gets this command's input, output and environment, and minild ends with its exit status:
 /// 128 and the signal's number where a signal ended it, 124 where --timeout did. Without --target it is built for this machine if
 /// the spec is for it, else for the first target that has a runner here.
@@ -45,6 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err(Failure::Other(format!("cannot run {}: {message}", file.source.name)));
     }
 
+    let needs = Needs::of(&file, target.slices())?;
     let folder = temporary_folder()?;
     let name = file.name().unwrap_or_else(|| "program".to_owned());
     let executable = folder.path().join(format!("{name}{}", kind.suffix(target)));
@@ -53,6 +56,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     file.link_files(&[target], check, |target, programs| {
         link_to(target, programs, &options, &executable)
     })?;
+    needs.build(target, folder.path(), &options)?;
 
     let job = Job {
         file: &executable,

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use minild::input::spec::{End, Test};
 use minild::program::OutputKind;
-use minild::{FileTarget, Program};
+use minild::{Error, ErrorKind, FileTarget, Program};
 use serde::Serialize;
 use similar::TextDiff;
 use tempfile::TempDir;
 
+use super::needs::Needs;
 use super::report::Report;
 use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{
@@ -190,16 +191,25 @@ impl Built {
     fn new(path: &Path, arguments: &Arguments) -> Result<Self, Failure> {
         let file = SpecFile::read(path)?;
         let targets = file.files(&arguments.targets)?;
+        let needs = Needs::of(&file, &file.targets(&arguments.targets)?)?;
         let folder = temporary_folder()?;
         let options = arguments.link.options();
         let name = file.name().unwrap_or_else(|| "program".to_owned());
         let check = |target, program: &Program<'_>| check_slice(target, program, &options);
         let executables = file.link_files(&targets, check, |target, programs| {
-            let file_name = format!("{name}-{target}{}", OutputKind::Executable.suffix(target));
-            let path = folder.path().join(file_name);
+            // A folder for each: libraries for several targets can have one name.
+            let folder = folder.path().join(target.name());
+            std::fs::create_dir_all(&folder).map_err(|error| {
+                let message = format!("cannot make the folder {}: {error}", folder.display());
+                Error::new(ErrorKind::File, message)
+            })?;
+            let path = folder.join(format!("{name}{}", OutputKind::Executable.suffix(target)));
             link_to(target, programs, &options, &path)?;
             Ok(Executable { target, path, runner: Runner::find(target) })
         })?;
+        for &target in &targets {
+            needs.build(target, &folder.path().join(target.name()), &options)?;
+        }
         Ok(Self { file, executables, _folder: folder })
     }
 

@@ -124,6 +124,19 @@ impl<'data> Program<'data> {
         }
     }
 
+    /// What its file is called where systems look for it: the last part of the library's name, or else the
+    /// program's name with what such files end with.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let own = || format!("{}{}", self.name, self.kind.suffix(self.target));
+        match (self.kind, &self.library_name) {
+            (OutputKind::SharedLibrary, Some(name)) => {
+                name.rsplit('/').next().unwrap_or(name).to_owned()
+            }
+            _ => own(),
+        }
+    }
+
     /// Adds a section behind those of its kind.
     ///
     /// # Panics

@@ -121,6 +121,10 @@ pub(crate) fn runs_as_its_tests_say(case: &Case, target: &str, runner: Option<&s
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("spec.toml");
     fs::write(&path, case.text())?;
+    for need in spec.needs() {
+        let name = need.path.file_name().ok_or("a spec is a file")?;
+        fs::copy(&need.path, folder.path().join(name))?;
+    }
     for test in tests {
         let mut command = minild();
         command.arg("run").arg(&path).args(["--target", target]);

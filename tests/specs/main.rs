@@ -21,6 +21,7 @@ mod windows;
 use std::process::ExitCode;
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use minild::program::OutputKind;
 
 /// What a check says of its case: nothing, or what is wrong.
 type Checked = Result<(), Failed>;
@@ -36,7 +37,10 @@ fn main() -> ExitCode {
     trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
-        trials.extend(execution::trials(&case));
+        // A library runs in the program that needs it.
+        if case.kind == OutputKind::Executable {
+            trials.extend(execution::trials(&case));
+        }
         trials.push(read_back::trial(case.clone()));
         trials.extend(tools::trials(&case));
     }

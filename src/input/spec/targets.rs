@@ -71,6 +71,25 @@ fn target_named(name: &str) -> Option<Target> {
     (name != "host").then(|| name.parse().ok())?
 }
 
+/// Every name of a target, those of other tools included.
+fn all_target_names() -> Vec<&'static str> {
+    let triples = TARGETS.iter().flat_map(|row| row.triples.iter().copied());
+    target_names().chain(triples).collect()
+}
+
+/// Every name that `targets` can hold.
+pub(super) fn file_target_names() -> Vec<&'static str> {
+    let universal = UNIVERSAL.iter().map(|row| row.name);
+    all_target_names().into_iter().chain(universal).collect()
+}
+
+/// Every name of a selector.
+pub(super) fn selector_names() -> Vec<&'static str> {
+    let architectures = Architecture::ALL.iter().map(|known| known.name());
+    let systems = OperatingSystem::ALL.iter().map(|known| known.name());
+    architectures.chain(systems).chain(all_target_names()).collect()
+}
+
 fn target_names() -> impl Iterator<Item = &'static str> {
     TARGETS.iter().map(|row| row.name)
 }
@@ -81,7 +100,9 @@ fn unknown(name: &str, what: &str, names: Vec<&str>, span: &Span) -> Error {
         .nearest(name, names.iter().copied());
     match (&error.help, name) {
         (Some(_), _) => error,
-        (None, "host") => error.help("a spec says the same on every machine: name the target"),
+        (None, "host") => error.help(
+            "a spec says the same on every machine: name the target; `--target host` chooses this machine's",
+        ),
         (None, _) => error.help(format!("there are {}", list(names).replace(" or ", " and "))),
     }
 }
