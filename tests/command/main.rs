@@ -156,5 +156,19 @@ fn only_commands_that_work_are_listed() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(commands, ["build", "run", "test", "check", "layout", "targets", "help"]);
+    assert_eq!(
+        commands,
+        [
+            "build",
+            "run",
+            "test",
+            "check",
+            "layout",
+            "targets",
+            "schema",
+            "completions",
+            "man",
+            "help"
+        ]
+    );
 }
