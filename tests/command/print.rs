@@ -31,6 +31,14 @@ fn colours_only_where_they_are_wanted() {
     assert!(is_coloured(&always, None));
     assert!(is_coloured(&always, Some("1")), "what the command line says goes first");
     assert!(!is_coloured(&["check", "undefined.toml", "--color", "never"], None));
+
+    // Who says that a pipe is to be treated as a terminal still has NO_COLOR (no-color.org).
+    let forced = |no_color: &str| {
+        let mut minild = folder.minild(&check);
+        minild.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color);
+        minild.output().expect("minild starts").stderr.contains(&0x1b)
+    };
+    assert!(forced("") && !forced("1"));
 }
 
 #[test]
