@@ -101,7 +101,7 @@ pub struct MemoryWish {
     pub commit: Option<Size>,
 }
 
-/// A version of an operating system, written `13`, `10.15` or `12.3.1`.
+/// A version of an operating system or a library, written `13`, `10.15` or `12.3.1`.
 ///
 /// ```
 /// use minild::program::SystemVersion;
@@ -164,6 +164,11 @@ pub struct Wishes {
     pub subsystem: Option<Subsystem>,
     /// The oldest version of the system that it is to run on; `None` for the target's usual.
     pub oldest_system: Option<SystemVersion>,
+    /// Which version of the library this is; `None` for the target's usual.
+    pub current_version: Option<SystemVersion>,
+    /// The oldest version of it that programs may have been linked with and still run; `None` for the
+    /// target's usual.
+    pub compatibility_version: Option<SystemVersion>,
     /// How it is entered; `None` for what [`start_up::start`](crate::arch::start_up::start) makes of what
     /// else it asks for.
     pub start: Option<Start>,

@@ -12,7 +12,8 @@ mod x86_64_linux;
 mod x86_64_windows;
 
 use crate::program::{
-    Definition, Import, Landmark, Libc, OutputKind, Program, RelocationKind, Start,
+    Definition, Import, Landmark, Libc, OutputKind, Program, RelocationKind, Section, SectionKind,
+    Start,
 };
 use crate::target::Target;
 
@@ -111,14 +112,15 @@ pub struct LibcImport {
     pub name: &'static str,
     /// The library that has it.
     pub library: fn(Libc) -> &'static str,
-    /// The version of it that is wanted.
-    pub version: fn(Libc) -> Option<&'static str>,
+    /// The version of it that a program wants.
+    pub version: fn(&Program<'_>) -> Option<&'static str>,
 }
 
 /// Lets the C library start `program`: says so in its wishes, and imports what the code needs that hands the
 /// program over. On systems that call `main` by themselves nothing is imported.
 ///
-/// Set [`Wishes::libc`](crate::program::Wishes::libc) first: the C libraries have different names.
+/// Set [`Wishes::libc`](crate::program::Wishes::libc) and [`init`](Program::init) first: they decide which
+/// library and which version of its functions it is.
 pub fn start_by_libc(program: &mut Program<'_>) {
     program.wishes.start = Some(Start::Libc);
     let libc = program.wishes.libc;
@@ -128,7 +130,7 @@ pub fn start_by_libc(program: &mut Program<'_>) {
             continue;
         }
         let library = program.library((wanted.library)(libc));
-        let version = (wanted.version)(libc).map(Into::into);
+        let version = (wanted.version)(program).map(Into::into);
         program.import(wanted.name, Import { version, ..Import::by_name(library, wanted.name) });
     }
 }
@@ -153,10 +155,19 @@ pub fn libc_start(target: Target) -> Option<&'static LibcStart> {
 }
 
 static LIBC_STARTS: &[(Target, LibcStart)] = &[
-    (Target::X86_64_LINUX, LibcStart { start_up: &x86_64_linux::LIBC_START, imports: LINUX_LIBC }),
+    (
+        Target::X86_64_LINUX,
+        LibcStart {
+            start_up: &x86_64_linux::LIBC_START,
+            imports: &[libc_start_main(|program| glibc_version(program, "GLIBC_2.2.5"))],
+        },
+    ),
     (
         Target::AARCH64_LINUX,
-        LibcStart { start_up: &aarch64_linux::LIBC_START, imports: LINUX_LIBC },
+        LibcStart {
+            start_up: &aarch64_linux::LIBC_START,
+            imports: &[libc_start_main(|program| glibc_version(program, "GLIBC_2.17"))],
+        },
     ),
     (
         Target::X86_64_WINDOWS,
@@ -168,19 +179,33 @@ static LIBC_STARTS: &[(Target, LibcStart)] = &[
     ),
 ];
 
-/// From 2.34 on, glibc runs the program's lists of initialisers itself (`csu/libc-start.c`, `call_init`);
-/// older versions want functions that do. musl has always done so.
-static LINUX_LIBC: &[LibcImport] = &[LibcImport {
-    name: "__libc_start_main",
-    library: |libc| match libc {
-        Libc::Glibc => "libc.so.6",
-        Libc::Musl => "libc.so",
-    },
-    version: |libc| match libc {
-        Libc::Glibc => Some("GLIBC_2.34"),
+const fn libc_start_main(version: fn(&Program<'_>) -> Option<&'static str>) -> LibcImport {
+    LibcImport {
+        name: "__libc_start_main",
+        library: |libc| match libc {
+            Libc::Glibc => "libc.so.6",
+            Libc::Musl => "libc.so",
+        },
+        version,
+    }
+}
+
+/// Which version of `__libc_start_main` a program wants; `oldest` is the architecture's first.
+///
+/// From 2.34 on, glibc runs the program's list of initialisers itself where the start-up code passes no
+/// function that does, in whatever version it is called (`csu/libc-start.c`, `call_init`). Older ones pass
+/// the list over, so a program that has one asks for 2.34: they refuse it, instead of running half of it. A
+/// program without runs on all. musl has no versions, and has always run the list.
+fn glibc_version(program: &Program<'_>, oldest: &'static str) -> Option<&'static str> {
+    let is_initialiser = |section: &Section<'_>| section.kind == SectionKind::Init;
+    let has_initialisers =
+        !program.init.is_empty() || program.sections().iter().any(is_initialiser);
+    match program.wishes.libc {
         Libc::Musl => None,
-    },
-}];
+        Libc::Glibc if has_initialisers => Some("GLIBC_2.34"),
+        Libc::Glibc => Some(oldest),
+    }
+}
 
 /// The C library that every Windows has.
 static WINDOWS_LIBC: &[LibcImport] = &[msvcrt("__getmainargs"), msvcrt("exit")];

@@ -6,8 +6,8 @@ use super::plan::{BASE_ALIGN, subsystem};
 use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::program::{
-    ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program, SectionKind, Start,
-    Subsystem,
+    Binding, Definition, ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program,
+    SectionKind, Start, Subsystem,
 };
 use crate::target::{Architecture, OperatingSystem};
 
@@ -180,6 +180,8 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
     for (key, wished) in [
         ("interpreter", program.interpreter.is_some()),
         ("runpath", program.run_path.is_some()),
+        ("current-version", program.wishes.current_version.is_some()),
+        ("compatibility-version", program.wishes.compatibility_version.is_some()),
         ("libc", program.wishes.libc != Libc::default()),
         ("kind", is_library && is_firmware),
     ] {
@@ -201,6 +203,19 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
             errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
         }
     }
+    for (id, symbol) in program.symbols_with_ids() {
+        if symbol.binding == Binding::Weak && matches!(symbol.definition, Definition::Import(_)) {
+            let message = format!(
+                "`{}` cannot be weak on {target}: a program whose import is missing does not start there",
+                symbol.name
+            );
+            errors.push(
+                Error::new(ErrorKind::Unsupported, message)
+                    .at(Place::Symbol(id), "")
+                    .help("LoadLibraryA and GetProcAddress look for it while the program runs"),
+            );
+        }
+    }
     let mut ordinals = HashMap::new();
     for export in &program.exports {
         let place = Place::Symbol(export.symbol);
@@ -210,6 +225,8 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
             format!("{target} knows no versions of an export (here of `{}`)", export.name)
         } else if export.name.is_empty() || export.name.contains('\0') {
             format!("{:?} is no name of an export: it is empty or holds a NUL", export.name)
+        } else if export.ordinal == Some(0) {
+            format!("`{}` cannot have the ordinal 0: they count from 1", export.name)
         } else if let Some(first) =
             export.ordinal.and_then(|ordinal| ordinals.insert(ordinal, &export.name))
         {

@@ -49,9 +49,9 @@ pub(super) const KEYS: &[Key<ExportTable>] = &[
     Key {
         name: "ordinal",
         about: "Its number: Windows.",
-        shape: Shape::Integer(0, u16::MAX as i128),
+        shape: Shape::Integer(1, u16::MAX as i128),
         read: |export, reader, entry| {
-            let ordinal = reader.integer(entry, (0, u16::MAX.into()));
+            let ordinal = reader.integer(entry, (1, u16::MAX.into()));
             export.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());
         },
     },

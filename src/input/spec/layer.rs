@@ -123,6 +123,18 @@ impl Layer {
             read: |layer, reader, entry| layer.wishes.read_macos(reader, entry),
         },
         Key {
+            name: "current-version",
+            about: "Which version of the library this is: macOS.",
+            shape: Shape::String,
+            read: |layer, reader, entry| layer.wishes.read_current_version(reader, entry),
+        },
+        Key {
+            name: "compatibility-version",
+            about: "The oldest version of the library that programs may have been linked with: macOS.",
+            shape: Shape::String,
+            read: |layer, reader, entry| layer.wishes.read_compatibility_version(reader, entry),
+        },
+        Key {
             name: "start",
             about: "How the program is entered: the system's own way, as `main` by start-up code, or by the C library.",
             shape: Shape::Words(|| wishes::words(Start::NAMES)),

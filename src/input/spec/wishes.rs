@@ -22,6 +22,8 @@ pub(super) struct WishTable {
     base: Option<Located<u64>>,
     subsystem: Option<Located<Subsystem>>,
     macos: Option<Located<SystemVersion>>,
+    current_version: Option<Located<SystemVersion>>,
+    compatibility_version: Option<Located<SystemVersion>>,
     start: Option<Located<Start>>,
     libc: Option<Located<Libc>>,
     stack: MemoryTable,
@@ -101,15 +103,19 @@ impl WishTable {
     }
 
     pub(super) fn read_macos(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
-        let Some(Located { value: text, span }) = reader.located_string(entry) else { return };
-        match text.parse() {
-            Ok(value) => self.macos = Some(Located { value, span }),
-            Err(invalid) => {
-                let message = format!("`macos` cannot be \"{text}\": {invalid}");
-                let error = Error::new(ErrorKind::InvalidValue, message);
-                reader.errors.push(error.at(Place::Text(span), ""));
-            }
-        }
+        self.macos = version(reader, entry);
+    }
+
+    pub(super) fn read_current_version(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.current_version = version(reader, entry);
+    }
+
+    pub(super) fn read_compatibility_version(
+        &mut self,
+        reader: &mut Reader<'_>,
+        entry: &Entry<'_>,
+    ) {
+        self.compatibility_version = version(reader, entry);
     }
 
     pub(super) fn read_stack(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
@@ -130,6 +136,8 @@ impl WishTable {
         replace(&mut self.base, special.base.as_ref());
         replace(&mut self.subsystem, special.subsystem.as_ref());
         replace(&mut self.macos, special.macos.as_ref());
+        replace(&mut self.current_version, special.current_version.as_ref());
+        replace(&mut self.compatibility_version, special.compatibility_version.as_ref());
         replace(&mut self.start, special.start.as_ref());
         replace(&mut self.libc, special.libc.as_ref());
         for (memory, special) in
@@ -168,6 +176,12 @@ impl WishTable {
             base: said(map, "base", self.base.as_ref()).map(Address),
             subsystem: said(map, "subsystem", self.subsystem.as_ref()),
             oldest_system: said(map, "oldest-system", macos),
+            current_version: said(map, "current-version", self.current_version.as_ref()),
+            compatibility_version: said(
+                map,
+                "compatibility-version",
+                self.compatibility_version.as_ref(),
+            ),
             start: said(map, "start", self.start.as_ref()),
             libc: said(map, "libc", self.libc.as_ref()).unwrap_or_default(),
             stack: self.stack.wish(map, "stack.size", "stack.commit"),
@@ -206,6 +220,19 @@ fn said<T: Copy>(map: &mut SourceMap, key: &'static str, said: Option<&Located<T
     let said = said?;
     map.add_wish(key, &said.span);
     Some(said.value)
+}
+
+/// The entry as a version.
+fn version(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Located<SystemVersion>> {
+    let Located { value: text, span } = reader.located_string(entry)?;
+    match text.parse() {
+        Ok(value) => Some(Located { value, span }),
+        Err(invalid) => {
+            let message = format!("`{}` cannot be \"{text}\": {invalid}", entry.key);
+            let error = Error::new(ErrorKind::InvalidValue, message);
+            reader.refuse(error.at(Place::Text(span), ""))
+        }
+    }
 }
 
 /// The entry as one of these words.

@@ -30,7 +30,7 @@ fn imports_are_names_or_tables() {
               help: say how the library knows it
             7:5-7:20: invalid-value: an import by `ordinal` needs a name for the program: `as`
               help: { ordinal = 1, as = "name" }
-            8:17-8:22: out-of-range: `ordinal` cannot be 65536: it is from 0 to 65535
+            8:17-8:22: out-of-range: `ordinal` cannot be 65536: it is from 1 to 65535
             9:32-9:43: invalid-value: `two words` has ' ': names have letters, digits and _ . $ @ ?
               help: `as` gives it another name in the program
             10:7-10:10: unknown-key: an import has no key `nam`
