@@ -7,11 +7,11 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use minild::program::OutputKind;
-use minild::{Error, ErrorKind, Options, Place, Target};
+use minild::{Error, ErrorKind, FileTarget, Options, Place, Program};
 
 use super::Failure;
 use super::report::{Finding, Report};
-use super::spec_file::SpecFile;
+use super::spec_file::{SpecFile, check_slice, link_to};
 
 /// The specs of the libraries that a program needs.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ impl Needs {
     ///
     /// # Errors
     /// A spec that cannot be read, is wrong, is not for all of the targets or makes no library.
-    pub(super) fn of(file: &SpecFile, targets: &[Target]) -> Result<Self, Failure> {
+    pub(super) fn of(file: &SpecFile, targets: &[FileTarget]) -> Result<Self, Failure> {
         let mut known: HashSet<PathBuf> = file.path.iter().map(|path| identity(path)).collect();
         let mut libraries: Vec<SpecFile> = Vec::new();
         let mut read = 0;
@@ -41,22 +41,23 @@ impl Needs {
     /// Builds all of them for `target` into `folder`, which has the program already.
     pub(super) fn build(
         &self,
-        target: Target,
+        target: FileTarget,
         folder: &Path,
         options: &Options,
     ) -> Result<(), Failure> {
         for library in &self.libraries {
-            library.link(&[target], |_, program| {
-                let path = folder.join(program.file_name());
+            let check = |target, program: &Program<'_>| check_slice(target, program, options);
+            library.link_files(&[target], check, |_, programs| {
+                let name = programs[0].file_name();
+                let path = folder.join(&*name);
                 if path.exists() {
-                    let message =
-                        format!("two files for {target} are called `{}`", program.file_name());
+                    let message = format!("two files for {target} are called `{name}`");
                     return Err(Error::new(ErrorKind::Conflict, message)
                         .at(Place::Wish("library-name"), "")
                         .help("`library-name` gives a library another")
                         .into());
                 }
-                minild::link_to(program, options, &path)
+                link_to(target, programs, options, &path)
             })?;
         }
         Ok(())
@@ -71,7 +72,7 @@ fn identity(path: &Path) -> PathBuf {
 /// Reads what `file` needs and is not `known` yet.
 fn add(
     file: &SpecFile,
-    targets: &[Target],
+    targets: &[FileTarget],
     known: &mut HashSet<PathBuf>,
     libraries: &mut Vec<SpecFile>,
 ) -> Result<(), Failure> {
@@ -82,13 +83,14 @@ fn add(
         let library = SpecFile::read(&need.path)?;
         let name = &library.source.name;
         let its_targets = library.spec.targets();
+        let mut slices = targets.iter().flat_map(FileTarget::slices);
         let message = if let Some(other) =
-            targets.iter().find(|target| !its_targets.contains(target))
+            slices.clone().find(|target| !its_targets.contains(target))
         {
             let names: Vec<_> = its_targets.iter().map(|target| target.name()).collect();
             format!("{name} is not for {other}, only for {}", names.join(", "))
         } else if let Some(target) =
-            targets.iter().find(|target| library.spec.kind(**target) != OutputKind::SharedLibrary)
+            slices.find(|target| library.spec.kind(**target) != OutputKind::SharedLibrary)
         {
             format!("{name} makes no shared library for {target}, and nothing else can be needed")
         } else {

@@ -113,11 +113,6 @@ pub(crate) fn read(path: &Path) -> Spec {
 }
 
 impl Case {
-    /// Whether its file is an ELF file, which some checks know by its own names.
-    pub(crate) fn is_elf(&self) -> bool {
-        self.target.operating_system == OperatingSystem::Linux
-    }
-
     /// What the test of this kind is called.
     pub(crate) fn test_name(&self, kind: &str) -> String {
         let name = self.path.file_stem().expect("a spec's file has a name").display();

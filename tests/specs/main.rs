@@ -9,9 +9,13 @@ mod assembly;
 mod case;
 mod errors;
 mod execution;
+mod firmware;
 mod golden;
+mod options;
 mod read_back;
+mod signature;
 mod tools;
+mod universal;
 mod windows;
 
 use std::process::ExitCode;
@@ -27,6 +31,10 @@ fn main() -> ExitCode {
     let mut trials = errors::trials();
     trials.extend(assembly::trials());
     trials.extend(golden::trials());
+    trials.extend(options::trials());
+    trials.extend(firmware::trials());
+    trials.extend(signature::trials());
+    trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
         // A library runs in the program that needs it.

@@ -84,7 +84,13 @@ pub(super) const SHAPE: Shape = Shape::Map(
 
 /// Reads `imports`, a table of libraries.
 pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Imports {
-    let Some(table) = reader.table(entry) else { return Imports::default() };
+    let DeValue::Table(table) = entry.value else {
+        let error = entry.must_be("a table of libraries");
+        let help =
+            "name the library that it comes from: imports.\"kernel32.dll\" = [\"ExitProcess\"]";
+        reader.errors.push(error.help(help));
+        return Imports::default();
+    };
     let mut libraries = Imports::default();
     for library in entries(table) {
         let Some(elements) = reader.array(&library, "an array of names") else { continue };

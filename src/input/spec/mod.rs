@@ -72,7 +72,7 @@ use targets::{Merged, TargetTable};
 
 use crate::error::{Error, ErrorKind, Errors, Place, Result};
 use crate::program::{OutputKind, Program};
-use crate::target::Target;
+use crate::target::{FileTarget, Target};
 
 #[cfg(feature = "schema")]
 pub use schema::schema;
@@ -83,6 +83,8 @@ pub use test_table::{End, Test};
 #[derive(Clone, Debug)]
 pub struct Spec {
     name: Option<String>,
+    files: Vec<Located<FileTarget>>,
+    /// The targets of all files, each once.
     targets: Vec<Located<Target>>,
     common: Layer,
     tables: Vec<TargetTable>,
@@ -145,7 +147,13 @@ impl Spec {
         self.name.as_deref()
     }
 
-    /// What the spec is for, in its own order. At least one.
+    /// The files that are to be made, in the spec's own order. At least one.
+    #[must_use]
+    pub fn files(&self) -> Vec<FileTarget> {
+        self.files.iter().map(|file| file.value).collect()
+    }
+
+    /// The targets that have a program in these files, in the spec's own order, each once.
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {
         self.targets.iter().map(|target| target.value).collect()
@@ -191,7 +199,7 @@ impl Spec {
 struct Document {
     name: Option<String>,
     /// What `targets` says, and where.
-    targets: Option<(Vec<Located<Target>>, Span)>,
+    targets: Option<(Vec<Located<FileTarget>>, Span)>,
     common: Layer,
     tables: Vec<TargetTable>,
     needs: Vec<Need>,
@@ -298,10 +306,11 @@ impl Document {
     fn finish(self, reader: &mut Reader<'_>, is_empty: bool) -> Spec {
         let Self { name, targets, common, tables, needs, tests } = self;
         let said_at = targets.as_ref().map(|(_, span)| span.clone());
-        let targets = match targets {
-            Some((targets, _)) => targets,
+        let files = match targets {
+            Some((files, _)) => files,
             None => targets::full_targets(&tables),
         };
+        let targets = targets::of_files(&files);
         // Of a wrong target the reader knows already: then there is none because of that.
         if targets.is_empty() && reader.errors.is_empty() {
             let message = if is_empty { "the spec is empty" } else { "the spec is for no target" };
@@ -315,6 +324,6 @@ impl Document {
                 test.check(&built, &mut reader.errors);
             }
         }
-        Spec { name, targets, common, tables, needs, tests }
+        Spec { name, files, targets, common, tables, needs, tests }
     }
 }
