@@ -2,43 +2,19 @@
 //!
 //! The tables are judged here, not by `minild test`, which has tests of its own.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use libtest_mimic::Trial;
-use minild::Target;
 use minild::input::spec::{End, Test};
 
 use crate::case::{Case, Variant, read};
-use crate::{Checked, needing};
+use crate::{Checked, minild, needing, no_runner};
 
 pub(crate) fn trial(case: Case) -> Trial {
     let name = case.test_name("runs");
     needing(no_runner(case.target), name, move || runs_as_its_tests_say(&case))
-}
-
-/// Why nothing here runs files of `target`, if so.
-fn no_runner(target: Target) -> Option<String> {
-    static REASONS: OnceLock<HashMap<String, Option<String>>> = OnceLock::new();
-    let reasons = REASONS.get_or_init(|| {
-        let output = minild().args(["targets", "--format", "json"]).output().expect("minild runs");
-        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let rows = json["targets"].as_array().expect("a list of targets");
-        rows.iter()
-            .map(|row| {
-                let name = row["name"].as_str().expect("a name").to_owned();
-                (name, row["missing"].as_str().map(str::to_owned))
-            })
-            .collect()
-    });
-    reasons[target.name()].clone()
-}
-
-fn minild() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_minild"))
 }
 
 fn runs_as_its_tests_say(case: &Case) -> Checked {
