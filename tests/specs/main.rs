@@ -11,12 +11,14 @@ mod errors;
 mod execution;
 mod firmware;
 mod golden;
-#[path = "../needs/mod.rs"]
-mod needs;
 mod options;
 mod read_back;
+#[path = "../support/runners.rs"]
+mod runners;
 mod signature;
 mod tools;
+#[path = "../support/trials.rs"]
+mod trials;
 mod universal;
 mod windows;
 
@@ -25,7 +27,8 @@ use std::process::ExitCode;
 use libtest_mimic::Arguments;
 use minild::program::OutputKind;
 
-use needs::{Checked, missing, needing};
+use runners::{minild, no_runner};
+use trials::{Checked, missing, needing};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

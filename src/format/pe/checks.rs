@@ -217,9 +217,11 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         }
     }
     let mut ordinals = HashMap::new();
-    for export in &program.exports {
-        let place = Place::Symbol(export.symbol);
-        let message = if is_firmware {
+    for (index, export) in program.exports.iter().enumerate() {
+        let place = Place::Export(index);
+        let message = if is_firmware && is_library {
+            break; // told with what it is
+        } else if is_firmware {
             format!("{target} has no exports (here `{}`): nothing looks them up", export.name)
         } else if export.version.is_some() {
             format!("{target} knows no versions of an export (here of `{}`)", export.name)
