@@ -6,6 +6,7 @@
 mod build;
 mod check;
 mod completions;
+mod inspect;
 mod layout;
 mod man;
 mod needs;
@@ -52,6 +53,7 @@ enum Command {
     Test(test::Arguments),
     Check(check::Arguments),
     Layout(layout::Arguments),
+    Inspect(inspect::Arguments),
     Targets(targets::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -157,6 +159,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Test(arguments) => (arguments.print.format, test::test(arguments)),
         Command::Check(arguments) => (arguments.print.format, check::check(arguments)),
         Command::Layout(arguments) => (arguments.print.format, layout::layout(arguments)),
+        Command::Inspect(arguments) => (arguments.print.format, inspect::run(arguments)),
         Command::Targets(arguments) => (arguments.print.format, targets::targets(arguments)),
         Command::Schema(arguments) => (Format::Text, schema::schema(arguments)),
         Command::Completions(arguments) => (Format::Text, completions::completions(arguments)),
