@@ -8,6 +8,7 @@ mod link;
 pub mod program;
 pub mod target;
 pub mod units;
+pub mod view;
 
 use std::path::Path;
 
