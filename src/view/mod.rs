@@ -1,3 +1,7 @@
-//! What a file is, read back from its bytes, whoever wrote it.
+//! What a file is, read back from its bytes: ELF64, Mach-O and PE32+, whoever wrote it.
+//!
+//! Takes the bytes of a file that nobody vouches for, gives what they say. Nothing here trusts a count or an offset:
+//! what does not fit is [`Damage`](reader::Damage) with its place, and what lies beside it is still shown.
 
 pub mod lint;
+pub mod reader;
