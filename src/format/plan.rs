@@ -121,6 +121,17 @@ pub enum InitList {
     Offsets,
 }
 
+/// How an image can pass on what it imports: an export that is another library's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwards {
+    /// Not at all: every export is a place of the image.
+    Never,
+    /// As an import that others look up: it is kept, and its library is loaded with the image.
+    AsImport,
+    /// By the names of the library and of what it has: the library is loaded once somebody looks.
+    ByName,
+}
+
 /// What the system does when it loads a program, as far as it decides what the link has to add.
 #[derive(Clone, Copy, Debug)]
 pub struct Loader {
@@ -135,6 +146,8 @@ pub struct Loader {
     pub import_slots: ImportSlots,
     /// How initialisers are listed.
     pub init_list: InitList,
+    /// How an export can be another library's.
+    pub forwards: Forwards,
 }
 
 /// The numbers of a layout.

@@ -6,14 +6,17 @@
 //! so that constants cannot be executed. What turns read-only after relocation is a segment of its own,
 //! so that whole pages of it can be protected.
 
+use std::collections::HashMap;
+
 use super::dynamic::is_dynamic;
+use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::plan::{
-    ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
-    SegmentRow, TableId,
+    Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
+    SegmentRole, SegmentRow, TableId,
 };
 use crate::program::{
-    Definition, ImportName, LibraryId, OutputKind, Position, Program, SectionKind, Start,
+    Definition, Import, ImportName, LibraryId, OutputKind, Position, Program, SectionKind, Start,
 };
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
@@ -224,6 +227,7 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         import_pointers: true,
         import_slots: ImportSlots::AmongOthers,
         init_list: InitList::Pointers,
+        forwards: Forwards::Never,
     }
 }
 
@@ -231,10 +235,13 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
     let mut errors = Collector::default();
     let wishes = &program.wishes;
+    let start = start_up::start(program);
     for (key, wished) in [
         ("base", wishes.base.is_some()),
         ("subsystem", wishes.subsystem.is_some()),
         ("oldest-system", wishes.oldest_system.is_some()),
+        ("current-version", wishes.current_version.is_some()),
+        ("compatibility-version", wishes.compatibility_version.is_some()),
         ("stack.commit", wishes.stack.commit.is_some()),
         ("heap.size", wishes.heap.size.is_some()),
         ("heap.commit", wishes.heap.commit.is_some()),
@@ -245,7 +252,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
     }
-    if wishes.stack.size.is_some() && wishes.start != Start::Main {
+    if wishes.stack.size.is_some() && start != Start::Main {
         let message = format!(
             "`stack.size` means nothing to a raw program on {}: the kernel decides how large its stack is",
             program.target
@@ -253,18 +260,20 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
                 .at(Place::Wish("stack.size"), "")
+                .at(Place::Wish("start"), "raw is asked for here")
                 .help("start = \"main\" moves to a stack of that size before it calls the entry"),
         );
     }
     check_dynamic(program, &mut errors);
     let lists = [("init", &program.init), ("fini", &program.fini)];
-    let is_raw = program.kind == OutputKind::Executable && wishes.start == Start::Raw;
+    let is_raw = program.kind == OutputKind::Executable && start == Start::Raw;
     for (key, list) in lists.into_iter().filter(|(_, list)| is_raw && !list.is_empty()) {
         let message =
             format!("nothing runs `{key}` of a raw program: the system jumps to its entry");
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
                 .at(Place::Symbol(list[0]), "")
+                .at(Place::Wish("start"), "raw is asked for here")
                 .help("start = \"main\" has start-up code that does"),
         );
     }
@@ -290,7 +299,11 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
     if is_library {
         for (key, wished, why) in [
             ("position", program.wishes.position == Position::Fixed, "it lies where there is room"),
-            ("start", program.wishes.start != Start::Raw, "programs call what it exports"),
+            (
+                "start",
+                program.wishes.start.is_some_and(|start| start != Start::Raw),
+                "programs call what it exports",
+            ),
         ] {
             if wished {
                 let message = format!("a shared library has no `{key}` of its own: {why}");
@@ -330,6 +343,7 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         };
         errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(id), ""));
     }
+    check_lookups(program, errors);
     for export in &program.exports {
         let version = export.version.as_deref().unwrap_or("none");
         let message = if let Some(ordinal) = export.ordinal {
@@ -356,6 +370,34 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         errors.push(
             Error::new(ErrorKind::TooLarge, message)
                 .value((imported + exported) as i128, 0..=most as i128),
+        );
+    }
+}
+
+/// The dynamic linker looks a name up in all libraries, in their order: that it is wanted of one of them is
+/// written nowhere, unless in a version of it (glibc `do_lookup_x`).
+fn check_lookups(program: &Program<'_>, errors: &mut Collector) {
+    let mut first_of = HashMap::new();
+    for (id, symbol) in program.symbols_with_ids() {
+        let Definition::Import(import) = symbol.definition else { continue };
+        let Import { library, name, version } = &program.imports()[import.index()];
+        let ImportName::Name(name) = name else { continue };
+        let &mut (first, first_library) = first_of.entry((name, version)).or_insert((id, *library));
+        if first_library == *library {
+            continue;
+        }
+        let [known, other] =
+            [first_library, *library].map(|id| &program.libraries()[id.index()].name);
+        let message = format!(
+            "`{name}` cannot be imported from both `{known}` and `{other}` on {}: the dynamic linker takes \
+             it from the first library that has it",
+            program.target
+        );
+        errors.push(
+            Error::new(ErrorKind::Conflict, message)
+                .at(Place::Symbol(id), "")
+                .at(Place::Symbol(first), "first imported here")
+                .help("where the libraries have versions of it, `name@VERSION` tells them apart"),
         );
     }
 }

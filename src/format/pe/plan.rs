@@ -5,8 +5,8 @@
 //! none of them empty (`PeFmtCreateSection`). The first of them lies behind the headers.
 
 use crate::format::plan::{
-    ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
-    SegmentRow, TableId,
+    Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
+    SegmentRole, SegmentRow, TableId,
 };
 use crate::program::{OutputKind, Position, Program, SectionKind, Subsystem};
 use crate::target::{Architecture, OperatingSystem};
@@ -93,6 +93,7 @@ pub(super) const LOADER: Loader = Loader {
     import_pointers: false,
     import_slots: ImportSlots::ByLibrary,
     init_list: InitList::Pointers,
+    forwards: Forwards::ByName,
 };
 
 /// Bytes in the file come in multiples of this: the smallest that NT takes with pages of 4 KiB.

@@ -33,6 +33,7 @@ use crate::units::Size;
 pub(super) const DEFAULT_ENTRY: &str = "start";
 
 /// The program that `spec` describes for `target`, whose name stands at `place` of the text.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all, name = "lower_spec"))]
 pub(super) fn lower<'s>(
     spec: &'s Spec,
     target: Target,
@@ -57,18 +58,18 @@ pub(super) fn lower<'s>(
     }
     merged.wishes.add(&mut lowering.program, &mut lowering.map);
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
-    imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
-    if lowering.program.wishes.start == Start::Libc {
-        start_up::start_by_libc(&mut lowering.program);
-    }
-    let Lowering { program, map, .. } = &mut lowering;
+    let Lowering { program, map, errors: found, .. } = &mut lowering;
+    imports::add(&merged.imports, program, map, found);
     program.init = lists::symbols(merged.init, program, map);
     program.fini = lists::symbols(merged.fini, program, map);
+    if program.wishes.start == Some(Start::Libc) {
+        start_up::start_by_libc(program);
+    }
     if let Some(exports) = merged.exports {
-        exports::add(exports, &mut lowering.program, &mut lowering.map);
+        exports::add(exports, program, map);
     }
     if let Some(entry) = entry {
-        lowering.program.entry = Some(lowering.program.reference(entry));
+        program.entry = Some(program.reference(entry));
     }
     for pending in &pending {
         lowering.relocate(pending);

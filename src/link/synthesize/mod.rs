@@ -15,7 +15,7 @@ use rustc_hash::FxBuildHasher;
 
 use crate::error::{Collector, Result};
 use crate::format::layout::{KeptImport, LoadRelocation};
-use crate::format::plan::{Loader, Role};
+use crate::format::plan::{Forwards, Loader, Role};
 use crate::link::resolve::Resolved;
 use crate::program::{
     Definition, ImportId, LibraryId, Program, Section, SectionId, SectionKind, Symbol, SymbolId,
@@ -183,6 +183,7 @@ impl<'p> Synthesized<'p> {
 /// without bytes, an address that would have to be written into code or into fewer than 8 bytes at load
 /// time, a subtraction without its addition, an import where its address cannot come. Values are not
 /// known yet, so ranges are checked later.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub(crate) fn synthesize<'p>(
     resolved: &'p Resolved<'p>,
     loader: Loader,
@@ -204,11 +205,25 @@ pub(crate) fn synthesize<'p>(
     make_room_for_commons(&mut synthesized);
     make_lists(&mut synthesized, loader);
     let mut wanted = scan_relocations(&mut synthesized, loader, &mut errors);
+    keep_forwarded(&mut synthesized, loader);
     want_libc(&mut synthesized, loader, &mut wanted, &mut errors);
     make_stubs(&mut synthesized, &wanted);
     make_slots(&mut synthesized, loader, &wanted);
     add_start_up(&mut synthesized, loader, &mut errors);
     errors.into_result(synthesized)
+}
+
+/// What others look up here and find in another library is an import that is used.
+fn keep_forwarded(synthesized: &mut Synthesized<'_>, loader: Loader) {
+    if loader.forwards != Forwards::AsImport {
+        return;
+    }
+    for export in &synthesized.program().exports {
+        let symbol = synthesized.winner(export.symbol);
+        if let Some(import) = synthesized.import(symbol) {
+            synthesized.imports.insert(symbol, import);
+        }
+    }
 }
 
 /// What relocations ask for beside the symbol itself.

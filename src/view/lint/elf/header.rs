@@ -131,7 +131,7 @@ fn identity(elf: &Elf<'_>, report: &mut Report<'_>) {
         }
     }
     let version = elf.header.e_version.get(LE);
-    if version != u32::from(elf::EV_CURRENT) {
+    if version != u32::from(elf::EV_CURRENT.0) {
         report.add(Elf::field(field!(Header, e_version)), format!("e_version is {version}"));
     }
 }
@@ -212,7 +212,7 @@ fn section_headers(elf: &Elf<'_>, report: &mut Report<'_>) {
             elf.data.len()
         );
         report.add(Elf::field(field!(Header, e_shoff)), message);
-    } else if names >= count && names < u64::from(elf::SHN_LORESERVE.0) {
+    } else if names >= count && names < u64::from(elf::SHN_LORESERVE) {
         let message = format!("e_shstrndx is {names} of {count} sections");
         report.add(Elf::field(field!(Header, e_shstrndx)), message);
     }

@@ -107,7 +107,8 @@ fn thread_local_flag(macho: &MachO<'_>, report: &mut Report<'_>) {
     }
 }
 
-const DESCRIPTOR: u64 = size_of::<macho::TlvDescriptor<LE>>() as u64;
+/// A function, a key and an offset: `struct tlv_descriptor`.
+const DESCRIPTOR: u64 = 3 * 8;
 
 fn thread_local_descriptors(macho: &MachO<'_>, report: &mut Report<'_>) {
     for (segment, section) in descriptors(macho) {

@@ -1,7 +1,6 @@
 //! The code signature: what xnu checks when the file is loaded, and page by page when it runs.
 
 use object::BigEndian as BE;
-use object::LittleEndian as LE;
 use object::macho;
 use sha2::{Digest, Sha256};
 

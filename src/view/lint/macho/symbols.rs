@@ -230,7 +230,7 @@ fn trie(macho: &MachO<'_>, report: &mut Report<'_>) {
                 report.add(place, damage.message);
             }
             Ok(export) => {
-                let is_absolute = export.flags.0 & 3 == macho::EXPORT_SYMBOL_FLAGS_KIND_ABSOLUTE.0;
+                let is_absolute = export.flags.kind() == macho::EXPORT_SYMBOL_FLAGS_KIND_ABSOLUTE;
                 let is_program = macho.kind == Kind::Program;
                 let outside = match export.target {
                     TrieTarget::Address(address) if !is_absolute && address > end => address,

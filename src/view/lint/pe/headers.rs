@@ -336,7 +336,6 @@ fn directories(pe: &Pe<'_>, report: &mut Report<'_>) {
         return;
     }
     for index in 0..16 {
-        let index = pe::DirectoryEntry(index);
         // The one holds a file offset, the other no bytes.
         if [pe::IMAGE_DIRECTORY_ENTRY_SECURITY, pe::IMAGE_DIRECTORY_ENTRY_GLOBALPTR]
             .contains(&index)

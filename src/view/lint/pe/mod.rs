@@ -12,7 +12,7 @@ mod uefi;
 use object::LittleEndian as LE;
 use object::pe;
 
-use super::bytes::{Bytes, Field, field, text, up};
+use super::bytes::{Bytes, Field, text, up};
 use super::report::{Place, Report};
 use super::rule::{Check, Kind, Loader, Rule, Subject};
 use super::{Lint, unsupported};
@@ -236,8 +236,7 @@ impl<'d> Pe<'d> {
     }
 
     /// A data directory that is used.
-    fn directory(&self, index: pe::DirectoryEntry) -> Option<Directory> {
-        let index = index.0;
+    fn directory(&self, index: usize) -> Option<Directory> {
         let count = self.optional.number_of_rva_and_sizes.get(LE) as usize;
         if index >= count.min(16) {
             return None;
