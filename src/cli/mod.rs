@@ -7,6 +7,7 @@ mod build;
 mod check;
 mod completions;
 mod layout;
+mod lint;
 mod man;
 mod print;
 mod report;
@@ -47,6 +48,7 @@ enum Command {
     Test(test::Arguments),
     Check(check::Arguments),
     Layout(layout::Arguments),
+    Lint(lint::Arguments),
     Targets(targets::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -150,6 +152,7 @@ pub(crate) fn main() -> ExitCode {
         Command::Test(arguments) => (arguments.print.format, test::test(arguments)),
         Command::Check(arguments) => (arguments.print.format, check::check(arguments)),
         Command::Layout(arguments) => (arguments.print.format, layout::layout(arguments)),
+        Command::Lint(arguments) => (arguments.error_format(), lint::lint(arguments)),
         Command::Targets(arguments) => (arguments.print.format, targets::targets(arguments)),
         Command::Schema(arguments) => (Format::Text, schema::schema(arguments)),
         Command::Completions(arguments) => (Format::Text, completions::completions(arguments)),

@@ -7,7 +7,7 @@ use super::{PAGE, Pe};
 use crate::view::lint::bytes::Bytes;
 use crate::view::lint::report::{Place, Report};
 use crate::view::lint::rule::Loader::{Uefi, Windows};
-use crate::view::lint::rule::{Check, Rule, error};
+use crate::view::lint::rule::{Check, Rule, error, warning};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -18,6 +18,15 @@ pub(super) const RULES: &[Rule] = &[
         cure: "correct the block's size; pad blocks with a relocation of type 0",
         source: "PE specification, The .reloc Section; EDK II BasePeCoff.c, PeCoffLoaderRelocateImage",
         check: Check::Pe(blocks),
+    },
+    Rule {
+        name: "pe/relocation-padding",
+        demand: "the table of base relocations ends with its last block",
+        by: &[error(Uefi), warning(Windows)],
+        symptom: "`Load Error` in a UEFI shell where the image was moved: zeros are read as a block of no size; Windows and wine end there",
+        cure: "let the directory's size be that of its blocks",
+        source: "EDK II BasePeCoff.c, PeCoffLoaderRelocateImage; wine dlls/ntdll/loader.c, perform_relocations",
+        check: Check::Pe(padding),
     },
     Rule {
         name: "pe/relocation-type",
@@ -61,7 +70,9 @@ const BLOCK_HEADER: u64 = size_of::<pe::ImageBaseRelocation>() as u64;
 
 impl Block {
     fn is_whole(&self) -> bool {
-        self.size >= BLOCK_HEADER && self.size <= self.left && self.size.is_multiple_of(4)
+        // The last block may end early: nothing is read behind it.
+        let is_aligned = self.size.is_multiple_of(if self.size == self.left { 2 } else { 4 });
+        self.size >= BLOCK_HEADER && self.size <= self.left && is_aligned
     }
 }
 
@@ -113,8 +124,21 @@ pub(super) fn is_movable(pe: &Pe<'_>) -> bool {
         && (pe.is_uefi || pe.has_dll_flag(pe::IMAGE_DLLCHARACTERISTICS_DYNAMIC_BASE))
 }
 
+/// Whether it is only zeros behind the last block.
+fn is_padding(pe: &Pe<'_>, block: &Block) -> bool {
+    let rest = pe.data.slice(block.offset, block.left).unwrap_or_default();
+    rest.iter().all(|byte| *byte == 0)
+}
+
+fn padding(pe: &Pe<'_>, report: &mut Report<'_>) {
+    for block in read_blocks(pe).filter(|block| is_padding(pe, block)) {
+        let message = format!("{} zeros follow the last block", block.left);
+        report.add(Place::new(block.offset, block.left, "base relocation block"), message);
+    }
+}
+
 fn blocks(pe: &Pe<'_>, report: &mut Report<'_>) {
-    for block in read_blocks(pe).filter(|block| !block.is_whole()) {
+    for block in read_blocks(pe).filter(|block| !block.is_whole() && !is_padding(pe, block)) {
         let message = format!(
             "the block for {:#x} has {:#x} bytes, {:#x} are left",
             block.page, block.size, block.left
@@ -155,7 +179,11 @@ fn missing(pe: &Pe<'_>, report: &mut Report<'_>) {
     if base < PAGE << 16 {
         return;
     }
-    for section in pe.by_address().filter(|section| !section.has(pe::IMAGE_SCN_MEM_EXECUTE)) {
+    // What a debugger alone reads is no part of the running image.
+    let is_data = |section: &&super::Section| {
+        !section.has(pe::IMAGE_SCN_MEM_EXECUTE) && !section.has(pe::IMAGE_SCN_MEM_DISCARDABLE)
+    };
+    for section in pe.by_address().filter(is_data) {
         let size = section.size().min(section.file_size);
         let Some(bytes) = pe.data.slice(section.offset, size) else { continue };
         let bytes = Bytes(bytes);

@@ -235,7 +235,7 @@ fn unwind_entries(pe: &Pe<'_>, report: &mut Report<'_>) {
             continue;
         }
         let data = match (pe.architecture, words) {
-            (Architecture::X86_64, [end, _]) if end <= begin || !pe.is_mapped(begin, end - begin) => {
+            (Architecture::X86_64, [end, _]) if end < begin || !pe.is_mapped(begin, end - begin) => {
                 report.add(place, format!("the function at {begin:#x} ends at {end:#x}"));
                 continue;
             }
