@@ -1,8 +1,24 @@
 //! The bytes of `aarch64-windows.s`, which says what they do and why; a test assembles it and compares.
 
-use super::StartUpSymbol::{Entry, Import};
+use super::StartUpSymbol::{Entry, Import, Landmark};
 use super::{StartUp, at, in_memory};
-use crate::arch::aarch64::{CALL26, GOTPAGE21, GOTPAGEOFF12};
+use crate::arch::aarch64::{CALL26, GOTPAGE21, GOTPAGEOFF12, PAGE21, PAGEOFF12};
+use crate::program::Landmark::{End, Start};
+use crate::program::SectionKind;
+
+pub(super) static CALLBACK: StartUp = StartUp {
+    code: CALLBACK_CODE.as_flattened(),
+    relocations: &[
+        at(0x18, PAGE21, Landmark(End(SectionKind::Fini)), 0),
+        at(0x1c, PAGEOFF12, Landmark(End(SectionKind::Fini)), 0),
+        at(0x20, PAGE21, Landmark(Start(SectionKind::Fini)), 0),
+        at(0x24, PAGEOFF12, Landmark(Start(SectionKind::Fini)), 0),
+        at(0x3c, PAGE21, Landmark(Start(SectionKind::Init)), 0),
+        at(0x40, PAGEOFF12, Landmark(Start(SectionKind::Init)), 0),
+        at(0x44, PAGE21, Landmark(End(SectionKind::Init)), 0),
+        at(0x48, PAGEOFF12, Landmark(End(SectionKind::Init)), 0),
+    ],
+};
 
 pub(super) static LIBC_START: StartUp = StartUp {
     code: LIBC.as_flattened(),
@@ -38,4 +54,40 @@ static LIBC: [[u8; 4]; 19] = in_memory([
     0xf9400108, // ldr x8, [x8]
     0xd63f0100, // blr x8
     0xd4200020, // brk #0x1
+]);
+
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static CALLBACK_CODE: [[u8; 4]; 30] = in_memory([
+    0xa9be7bfd, // stp x29, x30, [sp, #-0x20]!
+    0xa90153f3, // stp x19, x20, [sp, #0x10]
+    0x910003fd, // mov x29, sp
+    0x7100043f, // cmp w1, #0x1
+    0x54000160, // b.eq 0x3c
+    0x350002c1, // cbnz w1, 0x6c
+    0x90000013, // adrp x19, 0x0
+    0x91000273, // add x19, x19, #0x0
+    0x90000014, // adrp x20, 0x0
+    0x91000294, // add x20, x20, #0x0
+    0xeb14027f, // cmp x19, x20
+    0x54000209, // b.ls 0x6c
+    0xf85f8e68, // ldr x8, [x19, #-0x8]!
+    0xd63f0100, // blr x8
+    0x17fffffc, // b 0x28
+    0x90000013, // adrp x19, 0x0
+    0x91000273, // add x19, x19, #0x0
+    0x90000014, // adrp x20, 0x0
+    0x91000294, // add x20, x20, #0x0
+    0xeb14027f, // cmp x19, x20
+    0x540000e2, // b.hs 0x6c
+    0x2a1f03e0, // mov w0, wzr
+    0xaa1f03e1, // mov x1, xzr
+    0xaa1f03e2, // mov x2, xzr
+    0xf8408668, // ldr x8, [x19], #0x8
+    0xd63f0100, // blr x8
+    0x17fffff9, // b 0x4c
+    0xa94153f3, // ldp x19, x20, [sp, #0x10]
+    0xa8c27bfd, // ldp x29, x30, [sp], #0x20
+    0xd65f03c0, // ret
 ]);

@@ -2,7 +2,7 @@
 //!
 //! The kernel enters a program without a dynamic linker as it lies in the file: no relocation is applied,
 //! and nothing is called like a function. The pieces here do that, each running into the next: relocate
-//! and protect, take the arguments, move to another stack, call. A program that needs a piece gets it in
+//! and protect, take the arguments, move to another stack, set up thread-locals, call. A program that needs a piece gets it in
 //! front of its entry. All pieces of a target are written in one file of assembly beside their bytes; a
 //! test assembles it and compares.
 
@@ -26,6 +26,8 @@ pub struct StartUps {
     pub arguments: StartUp,
     /// Moves to a stack of the size that the program asks for.
     pub stack: StartUp,
+    /// Gives the first thread its thread-local variables.
+    pub tls: StartUp,
     /// Calls every initialiser, the first one first.
     pub init: StartUp,
     /// Calls the program as `main(argc, argv, environment)`.
@@ -39,13 +41,14 @@ pub struct StartUps {
 impl StartUps {
     /// Every piece with the name of its section in the assembly, `.text.` left out.
     #[must_use]
-    pub fn pieces(&self) -> [(&'static str, &StartUp); 8] {
-        let Self { relocate, enter, arguments, stack, init, call, fini, exit } = self;
+    pub fn pieces(&self) -> [(&'static str, &StartUp); 9] {
+        let Self { relocate, enter, arguments, stack, tls, init, call, fini, exit } = self;
         [
             ("relocate", relocate),
             ("enter", enter),
             ("arguments", arguments),
             ("stack", stack),
+            ("tls", tls),
             ("init", init),
             ("call", call),
             ("fini", fini),
@@ -85,6 +88,8 @@ pub enum StartUpSymbol {
     Landmark(Landmark),
     /// The number of bytes that the stack takes, [`STACK_GUARD`] included.
     StackSize,
+    /// What the thread-local template and each copy of it are aligned to, 16 at least.
+    TlsAlign,
     /// Something that the C library has; the program must import it under this name.
     Import(&'static str),
 }
@@ -173,6 +178,18 @@ static WINDOWS_LIBC: &[LibcImport] = &[msvcrt("__getmainargs"), msvcrt("exit")];
 const fn msvcrt(name: &'static str) -> LibcImport {
     LibcImport { name, library: |_| "msvcrt.dll", version: |_| None }
 }
+
+/// The function that `target`'s loader calls as (image, reason, 0), if it calls one to run initialisers (reason
+/// 1) and finalisers (reason 0).
+#[must_use]
+pub fn callback(target: Target) -> Option<&'static StartUp> {
+    CALLBACKS.iter().find(|(of, _)| *of == target).map(|(_, callback)| *callback)
+}
+
+static CALLBACKS: &[(Target, &StartUp)] = &[
+    (Target::X86_64_WINDOWS, &x86_64_windows::CALLBACK),
+    (Target::AARCH64_WINDOWS, &aarch64_windows::CALLBACK),
+];
 
 /// The start-up code for `target`; `None` where none was written.
 #[must_use]

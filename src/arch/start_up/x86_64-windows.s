@@ -20,3 +20,41 @@
         mov     ecx, eax
         call    [rip + exit@GOTPCREL]
         ud2
+
+# Called by the loader as (image, reason, 0): runs the initialisers when the image is loaded (reason 1), the
+# first one first, and the finalisers when it is unloaded or the process ends (reason 0), the last one first.
+# Other reasons are threads that begin and end. Initialisers are called as (0, null, null): no command line is
+# split yet.
+        .section .text.callback, "ax"
+        push    rbx
+        push    rsi
+        sub     rsp, 0x28                          # room for arguments in registers, rsp a multiple of 16
+        cmp     edx, 1                             # DLL_PROCESS_ATTACH
+        je      .attach
+        test    edx, edx                           # DLL_PROCESS_DETACH
+        jnz     .done
+        lea     rbx, [rip + fini_end]
+        lea     rsi, [rip + fini_start]
+.next_fini:
+        cmp     rbx, rsi
+        jbe     .done
+        sub     rbx, 8
+        call    [rbx]
+        jmp     .next_fini
+.attach:
+        lea     rbx, [rip + init_start]
+        lea     rsi, [rip + init_end]
+.next_init:
+        cmp     rbx, rsi
+        jae     .done
+        xor     ecx, ecx
+        xor     edx, edx
+        xor     r8d, r8d
+        call    [rbx]
+        add     rbx, 8
+        jmp     .next_init
+.done:
+        add     rsp, 0x28
+        pop     rsi
+        pop     rbx
+        ret

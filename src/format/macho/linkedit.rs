@@ -176,11 +176,16 @@ impl LinkEdit {
 /// What others can look up: what the program exports, and an executable's header.
 fn exports(gathered: &Gathered<'_>, body: &Body) -> Vec<Export> {
     let program = gathered.program;
-    let header = Export { name: HEADER_SYMBOL.to_owned(), offset: 0 };
+    let header =
+        Export { name: HEADER_SYMBOL.to_owned(), offset: 0, is_thread_local: false };
     let header = (program.kind == OutputKind::Executable).then_some(header);
-    let own = program.exports.iter().map(|export| Export {
-        name: export.name.to_string(),
-        offset: body.layout.symbol(export.symbol).0 - body.layout.image_base.0,
+    let own = program.exports.iter().map(|export| {
+        let symbol = gathered.public_symbol(export.symbol);
+        Export {
+            name: export.name.to_string(),
+            offset: body.layout.symbol(symbol).0 - body.layout.image_base.0,
+            is_thread_local: symbol != export.symbol,
+        }
     });
     header.into_iter().chain(own).collect()
 }

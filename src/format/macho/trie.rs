@@ -4,6 +4,8 @@
 //! offset of the node behind it. Offsets are ULEB128, so how large a node is depends on where others lie:
 //! they are placed again until nothing moves.
 
+use object::macho;
+
 use super::opcodes::push_uleb;
 
 /// A name that the trie leads to.
@@ -12,6 +14,8 @@ pub(super) struct Export {
     pub(super) name: String,
     /// Bytes from the Mach header.
     pub(super) offset: u64,
+    /// Whether what describes a thread-local variable lies there.
+    pub(super) is_thread_local: bool,
 }
 
 struct Node {
@@ -51,7 +55,12 @@ fn build(nodes: &mut Vec<Node>, exports: &[&Export], depth: usize) -> usize {
         exports.iter().partition(|export| export.name.len() == depth);
     if let Some(export) = here.first() {
         let mut payload = Vec::new();
-        push_uleb(&mut payload, 0); // flags: a plain address in this image
+        let kind = if export.is_thread_local {
+            macho::EXPORT_SYMBOL_FLAGS_KIND_THREAD_LOCAL
+        } else {
+            macho::EXPORT_SYMBOL_FLAGS_KIND_REGULAR
+        };
+        push_uleb(&mut payload, kind.0.into()); // an address in this image
         push_uleb(&mut payload, export.offset);
         nodes[index].payload = payload;
     }
@@ -93,7 +102,7 @@ mod tests {
     use super::*;
 
     fn export(name: &str, offset: u64) -> Export {
-        Export { name: name.to_owned(), offset }
+        Export { name: name.to_owned(), offset, is_thread_local: false }
     }
 
     #[test]

@@ -183,13 +183,15 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         }
     }
     let lists = [("init", &program.init), ("fini", &program.fini)];
-    for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+    for (key, list) in lists.into_iter().filter(|(_, list)| is_firmware && !list.is_empty()) {
         let message = format!("`{key}` is not supported on {target}: nothing there runs it");
         let place = Place::Symbol(list[0]);
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
     for (id, section) in program.sections_with_ids() {
-        if matches!(section.kind, SectionKind::Init | SectionKind::Fini) {
+        let is_windows_only = matches!(section.kind, SectionKind::Init | SectionKind::Fini)
+            || section.kind.is_thread_local();
+        if is_firmware && is_windows_only {
             let message = format!("section `{}` is of a kind that {target} has not", section.name);
             let place = Place::Section { section: id, offset: 0 };
             errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));

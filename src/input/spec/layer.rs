@@ -86,6 +86,7 @@ impl Layer {
         Key { name: "rodata", read: Self::read_items },
         Key { name: "data", read: Self::read_items },
         Key { name: "bss", read: Self::read_items },
+        Key { name: "tls", read: Self::read_items },
         Key { name: "unwind", read: Self::read_items },
         Key { name: "unwind-records", read: Self::read_items },
         Key { name: "section", read: Self::read_sections },

@@ -22,6 +22,7 @@ use super::targets::Merged;
 use crate::arch::start_up;
 use crate::arch::{self, Arch, Operand};
 use crate::error::{Collector, Error, ErrorKind, Errors, Place, Result};
+use crate::format;
 use crate::program::{
     Contents, Definition, OutputKind, Program, RelocationKind, Section, SectionId, SectionKind,
     Start, Symbol, SymbolId, SymbolType,
@@ -58,6 +59,7 @@ pub(super) fn lower<'s>(
     merged.wishes.add(&mut lowering.program, &mut lowering.map);
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
     imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
+    format::import_thread_locals(&mut lowering.program);
     if lowering.program.wishes.start == Start::Libc {
         start_up::start_by_libc(&mut lowering.program);
     }
@@ -69,6 +71,9 @@ pub(super) fn lower<'s>(
     }
     if let Some(entry) = entry {
         lowering.program.entry = Some(lowering.program.reference(entry));
+    }
+    if !merged.wishes.says_start() {
+        lowering.program.wishes.start = format::usual_start(&lowering.program);
     }
     for pending in &pending {
         lowering.relocate(pending);

@@ -130,6 +130,11 @@ impl WishTable {
         self.kind.as_ref().map(|kind| kind.value).unwrap_or_default()
     }
 
+    /// Whether it says how the program is entered.
+    pub(super) fn says_start(&self) -> bool {
+        self.start.is_some()
+    }
+
     /// Tells `program` what it is asked to be; `map` learns where each wish stands.
     pub(super) fn add(&self, program: &mut Program<'_>, map: &mut SourceMap) {
         let mut path = |key, said: &Option<Located<String>>| {
