@@ -33,7 +33,26 @@ enum Way {
     Firmware,
     /// wine, where the target's architecture is this machine's: it emulates no processor.
     Wine,
+    /// Something that no package has and the source tree makes.
+    FromSource(&'static Made),
 }
+
+/// What runs files and is made from the source tree.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Made {
+    what: &'static str,
+    by: &'static str,
+}
+
+/// Wine for another architecture than this machine's.
+static FOREIGN_WINE: Made =
+    Made { what: "a wine for another processor", by: "`tests/setup/windows.sh`" };
+
+/// A loader for programs of macOS that only tests are to rely on.
+static SMALL_MACOS: Made = Made {
+    what: "a macOS",
+    by: "`tests/macos/setup.sh && cargo build -p small-macos` (for tests)",
+};
 
 static RUNNERS: &[RunnerRow] = &[
     RunnerRow {
@@ -47,6 +66,8 @@ static RUNNERS: &[RunnerRow] = &[
             package: "qemu-user",
         },
     },
+    RunnerRow { target: Target::X86_64_MACOS, way: Way::FromSource(&SMALL_MACOS) },
+    RunnerRow { target: Target::AARCH64_MACOS, way: Way::FromSource(&SMALL_MACOS) },
     RunnerRow { target: Target::X86_64_WINDOWS, way: Way::Wine },
     RunnerRow { target: Target::AARCH64_WINDOWS, way: Way::Wine },
     RunnerRow { target: Target::X86_64_UEFI, way: Way::Firmware },
@@ -111,8 +132,9 @@ impl Runner {
             }
             Way::Firmware => Ok(Self::Firmware(Machine::find(target.architecture)?)),
             Way::Wine if std::env::consts::ARCH != target.architecture.name() => {
-                Err(NoRunner::WineOfAnother { target })
+                Err(NoRunner::NotMade { made: &FOREIGN_WINE, target })
             }
+            Way::FromSource(made) => Err(NoRunner::NotMade { made, target }),
             Way::Wine => {
                 let path = wine::find().ok_or(NoRunner::Missing { needed: vec![("wine", "wine")] });
                 Ok(Self::Wine(path?))
@@ -195,8 +217,10 @@ pub(crate) enum NoRunner {
         /// Each thing, and the Debian package that has it.
         needed: Vec<(&'static str, &'static str)>,
     },
-    /// wine is for programs of the machine's own architecture.
-    WineOfAnother {
+    /// No package has what it takes.
+    NotMade {
+        /// What it takes, and what makes it.
+        made: &'static Made,
         /// The target.
         target: Target,
     },
@@ -229,11 +253,9 @@ impl fmt::Display for NoRunner {
                 let packages: Vec<_> = needed.iter().map(|(_, package)| *package).collect();
                 write!(f, "needs {}: apt install {}", names.join(" and "), packages.join(" "))
             }
-            Self::WineOfAnother { target } => write!(
+            Self::NotMade { made: Made { what, by }, target } => write!(
                 f,
-                "needs a wine for {0}, which no package has here: `tests/setup/windows.sh` of the \
-                 source tree makes one; set {1}",
-                target.architecture,
+                "needs {what}, which no package has here: {by} of the source tree makes one; set {}",
                 variable(*target)
             ),
             Self::Unknown { target } => {
@@ -285,7 +307,7 @@ mod tests {
         let expected = "needs qemu-system-x86_64 and OVMF: apt install qemu-system-x86 ovmf";
         assert_eq!(reason, expected);
         let target = Target::AARCH64_WINDOWS;
-        let reason = NoRunner::WineOfAnother { target }.to_string();
+        let reason = NoRunner::NotMade { made: &FOREIGN_WINE, target }.to_string();
         assert!(reason.contains("tests/setup/windows.sh"), "{reason}");
         assert!(reason.contains("MINILD_RUNNER_AARCH64_WINDOWS"), "{reason}");
     }

@@ -39,13 +39,13 @@ pub(crate) enum Variant {
 impl Variant {
     const ALL: [Self; 3] = [Self::Default, Self::Fixed, Self::Stripped];
 
-    /// Firmware loads images where it has room, and arm64 systems other than Linux want to place programs
-    /// themselves.
+    /// Firmware loads images where it has room, Windows for arm64 wants to place programs itself, and on macOS
+    /// a program at a fixed position can import nothing, so a spec says it itself.
     fn is_for(self, target: Target) -> bool {
         let can_be_fixed = match target.operating_system {
             OperatingSystem::Linux => true,
-            OperatingSystem::Uefi => false,
-            _ => target.architecture == Architecture::X86_64,
+            OperatingSystem::Windows => target.architecture == Architecture::X86_64,
+            _ => false,
         };
         self != Self::Fixed || can_be_fixed
     }

@@ -1,13 +1,13 @@
 //! Read back: what two readers that nobody here wrote find in the file is what the layout says, and the
 //! bytes are the program's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD};
 use libtest_mimic::{Failed, Trial};
 use minild::format::layout::{LaidOutSection, Segment};
 use minild::format::plan::{Permissions, Role};
-use minild::program::{Contents, Definition, Section};
+use minild::program::{Contents, Definition, Import, ImportName, Section, SectionKind};
 use minild::{Image, Program};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
@@ -193,7 +193,8 @@ fn file_offset(image: &Image, address: u64) -> Result<usize, Failed> {
     Ok(usize::try_from(offset)?)
 }
 
-/// Where nobody else relocates, the file has one relative relocation for each pointer.
+/// The file has one relative relocation for each pointer to a place of the program, lists of functions
+/// included, and one by name for each import.
 fn load_relocations_are_the_programs(
     program: &Program<'_>,
     image: &Image,
@@ -201,6 +202,7 @@ fn load_relocations_are_the_programs(
 ) -> Checked {
     let elf = goblin::elf::Elf::parse(&image.bytes)?;
     let mut found = BTreeMap::new();
+    let mut imported = BTreeSet::new();
     for section in &elf.section_headers {
         if section.sh_type == goblin::elf::section_header::SHT_RELA {
             let (offset, size) = (section.sh_offset.try_into()?, section.sh_size.try_into()?);
@@ -212,10 +214,12 @@ fn load_relocations_are_the_programs(
             for relocation in &table {
                 let relative =
                     [goblin::elf::reloc::R_X86_64_RELATIVE, goblin::elf::reloc::R_AARCH64_RELATIVE];
-                if !relative.contains(&relocation.r_type) || relocation.r_sym != 0 {
-                    return Err(format!("{relocation:?} is not relative").into());
+                if relative.contains(&relocation.r_type) && relocation.r_sym == 0 {
+                    found.insert(relocation.r_offset, relocation.r_addend);
+                    continue;
                 }
-                found.insert(relocation.r_offset, relocation.r_addend);
+                let symbol = elf.dynsyms.get(relocation.r_sym).ok_or("no such symbol")?;
+                imported.insert(elf.dynstrtab.get_at(symbol.st_name).unwrap_or("?").to_owned());
             }
         }
     }
@@ -229,8 +233,30 @@ fn load_relocations_are_the_programs(
                 expected.insert(address, Some(value));
             }
         }
+        for (kind, functions) in
+            [(SectionKind::Init, &program.init), (SectionKind::Fini, &program.fini)]
+        {
+            let role = Role::Kind(kind);
+            let list = image.layout.sections().find(|section| section.role == role);
+            let list = list.map_or(0, |list| list.address.0);
+            for (address, function) in (list..).step_by(8).zip(functions) {
+                let value = image.layout.symbol(*function).0.cast_signed();
+                expected.insert(address, Some(value));
+            }
+        }
     }
-    same("load relocations", &found, &expected)
+    same("load relocations", &found, &expected)?;
+
+    let name = |import: &Import<'_>| match &import.name {
+        ImportName::Name(name) => name.to_string(),
+        ImportName::Ordinal(number) => number.to_string(),
+    };
+    let expected: BTreeSet<_> = program.imports().iter().map(name).collect();
+    let wanted_by_start_up: BTreeSet<_> = imported.difference(&expected).cloned().collect();
+    if wanted_by_start_up.iter().any(|name| name != "__libc_start_main") {
+        return Err(format!("nobody imports {wanted_by_start_up:?}").into());
+    }
+    same("missing imports", &expected.difference(&imported).collect(), &BTreeSet::new())
 }
 
 /// What belongs to no section is padding: zeros, or what traps between pieces of code.
