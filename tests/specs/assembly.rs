@@ -32,9 +32,12 @@ pub(crate) fn trials() -> Vec<Trial> {
     });
     let targets = TARGETS.iter().map(|row| row.target);
     let pieces = targets.flat_map(|target| {
-        let libc = start_up::libc_start(target).map(|start| ("libc", start.start_up));
+        let libc = start_up::libc_start(target);
+        let lists = libc.and_then(|start| start.with_lists).map(|(code, _)| ("libc_lists", code));
+        let libc = libc.map(|start| ("libc", start.start_up));
+        let callback = start_up::callback(target).map(|code| ("callback", code));
         let pieces = start_up::of(target).map(StartUps::pieces).into_iter().flatten();
-        pieces.chain(libc).map(move |(name, piece)| (target, name, piece))
+        pieces.chain(libc).chain(lists).chain(callback).map(move |(name, piece)| (target, name, piece))
     });
     let start_ups = pieces.map(|(target, piece, start_up)| {
         let name = format!("start_up_assembles::{target}::{piece}");

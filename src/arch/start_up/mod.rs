@@ -11,7 +11,9 @@ mod aarch64_windows;
 mod x86_64_linux;
 mod x86_64_windows;
 
-use crate::program::{Definition, Import, Landmark, Libc, Program, RelocationKind, Start};
+use crate::program::{
+    Definition, Import, Landmark, Libc, Program, RelocationKind, SectionKind, Start,
+};
 use crate::target::Target;
 
 /// The pieces of start-up code for a target, in the order in which they follow one another.
@@ -105,6 +107,31 @@ pub struct LibcStart {
     pub start_up: &'static StartUp,
     /// What it takes of which library, by whose C library it is.
     pub imports: &'static [LibcImport],
+    /// The code that runs initialisers and finalisers as well, and what it takes beside; `None` where the C
+    /// library runs them.
+    pub with_lists: Option<(&'static StartUp, &'static [LibcImport])>,
+}
+
+impl LibcStart {
+    /// The code that hands `program` over.
+    #[must_use]
+    pub fn start_up_of(&self, program: &Program<'_>) -> &'static StartUp {
+        self.lists_of(program).map_or(self.start_up, |(start_up, _)| start_up)
+    }
+
+    /// What that code takes of libraries.
+    pub fn imports_of(&self, program: &Program<'_>) -> impl Iterator<Item = &'static LibcImport> {
+        let of_lists = self.lists_of(program).map_or(&[][..], |(_, imports)| imports);
+        self.imports.iter().chain(of_lists)
+    }
+
+    fn lists_of(
+        &self,
+        program: &Program<'_>,
+    ) -> Option<(&'static StartUp, &'static [LibcImport])> {
+        let has_lists = program.has(SectionKind::Init) || program.has(SectionKind::Fini);
+        self.with_lists.filter(|_| has_lists)
+    }
 }
 
 /// Something that start-up code takes of the C library.
@@ -121,11 +148,15 @@ pub struct LibcImport {
 /// Lets the C library start `program`: says so in its wishes, and imports what the code needs that hands the
 /// program over. On systems that call `main` by themselves nothing is imported.
 ///
-/// Set [`Wishes::libc`](crate::program::Wishes::libc) first: the C libraries have different names.
+/// Set [`Wishes::libc`](crate::program::Wishes::libc) first: the C libraries have different names. List
+/// initialisers and finalisers first, too.
 pub fn start_by_libc(program: &mut Program<'_>) {
     program.wishes.start = Start::Libc;
     let libc = program.wishes.libc;
-    for wanted in libc_start(program.target).map_or(&[][..], |start| start.imports) {
+    let start = libc_start(program.target);
+    let wanted: Vec<_> =
+        start.map(|start| start.imports_of(program).collect()).unwrap_or_default();
+    for wanted in wanted {
         let known = program.global(wanted.name).map(|symbol| program.symbol(symbol).definition);
         if matches!(known, Some(Definition::Import(_))) {
             continue;
@@ -143,20 +174,26 @@ pub fn libc_start(target: Target) -> Option<&'static LibcStart> {
 }
 
 static LIBC_STARTS: &[(Target, LibcStart)] = &[
-    (Target::X86_64_LINUX, LibcStart { start_up: &x86_64_linux::LIBC_START, imports: LINUX_LIBC }),
-    (
-        Target::AARCH64_LINUX,
-        LibcStart { start_up: &aarch64_linux::LIBC_START, imports: LINUX_LIBC },
-    ),
+    (Target::X86_64_LINUX, linux(&x86_64_linux::LIBC_START)),
+    (Target::AARCH64_LINUX, linux(&aarch64_linux::LIBC_START)),
     (
         Target::X86_64_WINDOWS,
-        LibcStart { start_up: &x86_64_windows::LIBC_START, imports: WINDOWS_LIBC },
+        windows(&x86_64_windows::LIBC_START, &x86_64_windows::LIBC_START_WITH_LISTS),
     ),
     (
         Target::AARCH64_WINDOWS,
-        LibcStart { start_up: &aarch64_windows::LIBC_START, imports: WINDOWS_LIBC },
+        windows(&aarch64_windows::LIBC_START, &aarch64_windows::LIBC_START_WITH_LISTS),
     ),
 ];
+
+const fn linux(start_up: &'static StartUp) -> LibcStart {
+    LibcStart { start_up, imports: LINUX_LIBC, with_lists: None }
+}
+
+const fn windows(start_up: &'static StartUp, with_lists: &'static StartUp) -> LibcStart {
+    let with_lists = Some((with_lists, WINDOWS_LISTS));
+    LibcStart { start_up, imports: WINDOWS_LIBC, with_lists }
+}
 
 /// From 2.34 on, glibc runs the program's lists of initialisers itself (`csu/libc-start.c`, `call_init`);
 /// older versions want functions that do. musl has always done so.
@@ -174,6 +211,8 @@ static LINUX_LIBC: &[LibcImport] = &[LibcImport {
 
 /// The C library that every Windows has.
 static WINDOWS_LIBC: &[LibcImport] = &[msvcrt("__getmainargs"), msvcrt("exit")];
+
+static WINDOWS_LISTS: &[LibcImport] = &[msvcrt("_onexit")];
 
 const fn msvcrt(name: &'static str) -> LibcImport {
     LibcImport { name, library: |_| "msvcrt.dll", version: |_| None }

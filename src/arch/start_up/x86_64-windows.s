@@ -58,3 +58,53 @@
         pop     rsi
         pop     rbx
         ret
+
+# The same for a program with initialisers and finalisers: the first run before it is called, with its
+# arguments, the others when the C library exits, behind what the program has registered itself.
+        .section .text.libc_lists, "ax"
+        sub     rsp, 0x58
+        mov     dword ptr [rsp + 0x30], 0
+        lea     rax, [rsp + 0x30]
+        mov     [rsp + 0x20], rax
+        lea     rcx, [rsp + 0x38]                  # argc
+        lea     rdx, [rsp + 0x40]                  # argv
+        lea     r8, [rsp + 0x48]                   # the environment
+        xor     r9d, r9d
+        call    [rip + __getmainargs@GOTPCREL]
+        lea     rcx, [rip + .finalise]
+        call    [rip + _onexit@GOTPCREL]
+        lea     rbx, [rip + init_start]
+.next_initialiser:
+        lea     rax, [rip + init_end]
+        cmp     rbx, rax
+        jae     .initialised
+        mov     ecx, [rsp + 0x38]
+        mov     rdx, [rsp + 0x40]
+        mov     r8, [rsp + 0x48]
+        call    [rbx]
+        add     rbx, 8
+        jmp     .next_initialiser
+.initialised:
+        mov     ecx, [rsp + 0x38]
+        mov     rdx, [rsp + 0x40]
+        mov     r8, [rsp + 0x48]
+        call    entry
+        mov     ecx, eax
+        call    [rip + exit@GOTPCREL]
+        ud2
+.finalise:
+        push    rbx
+        sub     rsp, 0x20
+        lea     rbx, [rip + fini_end]
+.next_finaliser:
+        lea     rax, [rip + fini_start]
+        cmp     rbx, rax
+        jbe     .finalised
+        sub     rbx, 8
+        call    [rbx]
+        jmp     .next_finaliser
+.finalised:
+        xor     eax, eax
+        add     rsp, 0x20
+        pop     rbx
+        ret

@@ -16,6 +16,20 @@ pub(super) static CALLBACK: StartUp = StartUp {
     ],
 };
 
+pub(super) static LIBC_START_WITH_LISTS: StartUp = StartUp {
+    code: LIBC_LISTS,
+    relocations: &[
+        at(0x2a, GOT32, Import("__getmainargs"), -4),
+        at(0x37, GOT32, Import("_onexit"), -4),
+        at(0x3e, REL32, Landmark(Start(SectionKind::Init)), -4),
+        at(0x45, REL32, Landmark(End(SectionKind::Init)), -4),
+        at(0x73, CALL32, Entry, -4),
+        at(0x7b, GOT32, Import("exit"), -4),
+        at(0x89, REL32, Landmark(End(SectionKind::Fini)), -4),
+        at(0x90, REL32, Landmark(Start(SectionKind::Fini)), -4),
+    ],
+};
+
 pub(super) static LIBC_START: StartUp = StartUp {
     code: LIBC,
     relocations: &[
@@ -75,4 +89,49 @@ static CALLBACK_CODE: &[u8] = &[
     0x5e,                                      // pop rsi
     0x5b,                                      // pop rbx
     0xc3,                                      // ret
+];
+
+#[rustfmt::skip]
+static LIBC_LISTS: &[u8] = &[
+    0x48, 0x83, 0xec, 0x58,                          // sub rsp, 0x58
+    0xc7, 0x44, 0x24, 0x30, 0x00, 0x00, 0x00, 0x00, // mov dword ptr [rsp + 0x30], 0x0
+    0x48, 0x8d, 0x44, 0x24, 0x30,                    // lea rax, [rsp + 0x30]
+    0x48, 0x89, 0x44, 0x24, 0x20,                    // mov qword ptr [rsp + 0x20], rax
+    0x48, 0x8d, 0x4c, 0x24, 0x38,                    // lea rcx, [rsp + 0x38]
+    0x48, 0x8d, 0x54, 0x24, 0x40,                    // lea rdx, [rsp + 0x40]
+    0x4c, 0x8d, 0x44, 0x24, 0x48,                    // lea r8, [rsp + 0x48]
+    0x45, 0x31, 0xc9,                                // xor r9d, r9d
+    0xff, 0x15, 0x00, 0x00, 0x00, 0x00,              // call qword ptr [rip]
+    0x48, 0x8d, 0x0d, 0x4c, 0x00, 0x00, 0x00,        // lea rcx, [rip + 0x4c]
+    0xff, 0x15, 0x00, 0x00, 0x00, 0x00,              // call qword ptr [rip]
+    0x48, 0x8d, 0x1d, 0x00, 0x00, 0x00, 0x00,        // lea rbx, [rip]
+    0x48, 0x8d, 0x05, 0x00, 0x00, 0x00, 0x00,        // lea rax, [rip]
+    0x48, 0x39, 0xc3,                                // cmp rbx, rax
+    0x73, 0x16,                                      // jae 0x64
+    0x8b, 0x4c, 0x24, 0x38,                          // mov ecx, dword ptr [rsp + 0x38]
+    0x48, 0x8b, 0x54, 0x24, 0x40,                    // mov rdx, qword ptr [rsp + 0x40]
+    0x4c, 0x8b, 0x44, 0x24, 0x48,                    // mov r8, qword ptr [rsp + 0x48]
+    0xff, 0x13,                                      // call qword ptr [rbx]
+    0x48, 0x83, 0xc3, 0x08,                          // add rbx, 0x8
+    0xeb, 0xde,                                      // jmp 0x42
+    0x8b, 0x4c, 0x24, 0x38,                          // mov ecx, dword ptr [rsp + 0x38]
+    0x48, 0x8b, 0x54, 0x24, 0x40,                    // mov rdx, qword ptr [rsp + 0x40]
+    0x4c, 0x8b, 0x44, 0x24, 0x48,                    // mov r8, qword ptr [rsp + 0x48]
+    0xe8, 0x00, 0x00, 0x00, 0x00,                    // call 0x77
+    0x89, 0xc1,                                      // mov ecx, eax
+    0xff, 0x15, 0x00, 0x00, 0x00, 0x00,              // call qword ptr [rip]
+    0x0f, 0x0b,                                      // ud2
+    0x53,                                            // push rbx
+    0x48, 0x83, 0xec, 0x20,                          // sub rsp, 0x20
+    0x48, 0x8d, 0x1d, 0x00, 0x00, 0x00, 0x00,        // lea rbx, [rip]
+    0x48, 0x8d, 0x05, 0x00, 0x00, 0x00, 0x00,        // lea rax, [rip]
+    0x48, 0x39, 0xc3,                                // cmp rbx, rax
+    0x76, 0x08,                                      // jbe 0xa1
+    0x48, 0x83, 0xeb, 0x08,                          // sub rbx, 0x8
+    0xff, 0x13,                                      // call qword ptr [rbx]
+    0xeb, 0xec,                                      // jmp 0x8d
+    0x31, 0xc0,                                      // xor eax, eax
+    0x48, 0x83, 0xc4, 0x20,                          // add rsp, 0x20
+    0x5b,                                            // pop rbx
+    0xc3,                                            // ret
 ];

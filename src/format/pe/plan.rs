@@ -12,7 +12,7 @@ use crate::format::plan::{
     ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
     SegmentRow, TableId, ThreadLocals, TlsDirectory,
 };
-use crate::program::{OutputKind, Position, Program, SectionKind, Subsystem};
+use crate::program::{OutputKind, Position, Program, SectionKind, Start, Subsystem};
 use crate::target::{Architecture, OperatingSystem};
 use crate::units::{Address, Align, Size};
 
@@ -104,8 +104,8 @@ pub(super) static SEGMENTS: &[SegmentRow] = &[
 ];
 
 /// `LdrpSnapModule` and edk2's loader: base relocations are theirs, imports go into the address table. Windows
-/// calls functions of the directory of thread-locals before the entry (`LdrpCallTlsInitializers`), which runs
-/// the program's lists; firmware has nothing of the kind.
+/// calls functions of the directory of thread-locals before the entry (`LdrpCallTlsInitializers`), which run the
+/// program's lists; where the C library starts it, that does. Firmware has nothing of the kind.
 pub(super) fn loader(program: &Program<'_>) -> Loader {
     let is_windows = program.target.operating_system == OperatingSystem::Windows;
     Loader {
@@ -114,7 +114,7 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         import_pointers: false,
         import_slots: ImportSlots::ByLibrary,
         init_list: InitList::Pointers,
-        runs_lists: is_windows,
+        runs_lists: is_windows && program.wishes.start != Start::Libc,
         sizes_stack: is_windows,
         thread_locals: if is_windows {
             ThreadLocals::Index(&TLS_DIRECTORY)

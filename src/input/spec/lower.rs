@@ -60,12 +60,12 @@ pub(super) fn lower<'s>(
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
     imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
     format::import_thread_locals(&mut lowering.program);
-    if lowering.program.wishes.start == Start::Libc {
-        start_up::start_by_libc(&mut lowering.program);
-    }
     let Lowering { program, map, .. } = &mut lowering;
     program.init = lists::symbols(merged.init, program, map);
     program.fini = lists::symbols(merged.fini, program, map);
+    if program.wishes.start == Start::Libc {
+        start_up::start_by_libc(program);
+    }
     if let Some(exports) = merged.exports {
         exports::add(exports, &mut lowering.program, &mut lowering.map);
     }

@@ -23,7 +23,7 @@ pub(super) fn want_libc(
         return;
     }
     let Some(start) = start_up::libc_start(program.target) else { return };
-    for import in start.imports {
+    for import in start.imports_of(program) {
         if let Some((symbol, id)) = synthesized.import_called(import.name) {
             synthesized.imports.insert(symbol, id);
             wanted.slots.insert((symbol, Via::Slot));
@@ -57,7 +57,7 @@ pub(super) fn add_start_up(
     // A dynamic linker gives the first thread its variables, the kernel does not.
     let has_own_template = program.has_thread_locals() && !loader.relocates;
     let pieces = match (libc, start_up::of(program.target)) {
-        (Some(libc), _) => vec![libc.start_up],
+        (Some(libc), _) => vec![libc.start_up_of(program)],
         (None, Some(pieces)) => {
             let calls = start == Start::Main;
             let wanted = [

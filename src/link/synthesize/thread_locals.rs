@@ -190,7 +190,9 @@ pub(super) fn make_variables(
 pub(super) fn make_directory(synthesized: &mut Synthesized<'_>, loader: Loader) {
     let ThreadLocals::Index(directory) = loader.thread_locals else { return };
     let program = synthesized.program();
-    let has_lists = program.has(SectionKind::Init) || program.has(SectionKind::Fini);
+    // Where the loader does not run them, start-up code does.
+    let has_lists = loader.runs_lists
+        && (program.has(SectionKind::Init) || program.has(SectionKind::Fini));
     let wants_index = |symbol: &crate::program::Symbol<'_>| {
         symbol.definition == Definition::Landmark(Landmark::TlsIndex)
     };
