@@ -170,7 +170,7 @@ fn link_as<F: Format>(
 ) -> Result<Layout> {
     // Names meet first, since everything after asks what a name stands for; what the target cannot honour
     // is said with it, before anything is built on either. From here on every symbol has one definition.
-    let resolved = error::both(F::check(program), link::resolve(program))?;
+    let resolved = error::both(F::check(program), link::resolve(program, F::loader(program)))?;
 
     // Every relocation is looked at once: it may want a slot, a place that turns read-only after loading,
     // or start-up code. From here on no section is added, and every load relocation is known.

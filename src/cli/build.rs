@@ -14,6 +14,7 @@ use serde::Serialize;
 use super::report::Report;
 use super::spec_file::SpecFile;
 use super::table::{Side, Table};
+use super::timings::{Timing, Timings};
 use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
 
 /// Write an executable for every target of a spec
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     out_dir: Option<PathBuf>,
     #[command(flatten)]
     link: LinkArguments,
+    /// Say how long each pass took, on standard error
+    #[arg(long)]
+    timings: bool,
     #[command(flatten)]
     pub(super) print: PrintArguments,
 }
@@ -47,7 +51,9 @@ struct Written {
 }
 
 pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut timings = arguments.timings.then(Timings::start);
     let file = SpecFile::read(&arguments.spec)?;
+    note(&mut timings, None);
     let targets = file.targets(&arguments.targets)?;
     if arguments.output.is_some() && targets.len() != 1 {
         let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
@@ -58,16 +64,18 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
         )));
     }
     if arguments.output.as_deref() == Some(Path::new("-")) {
-        return to_stdout(arguments, &file, &targets);
+        return to_stdout(arguments, &file, &targets, timings);
     }
 
     let paths = paths(arguments, &file, &targets)?;
     let options = arguments.link.options();
     let mut next = paths.iter();
-    let pending = file.link(&targets, |_, program| {
+    let pending = file.link(&targets, |target, program| {
         let path = next.next().expect("a path was made for each target");
         check_inputs(&file, program, path)?;
-        minild::link_beside(program, &options, path)
+        let pending = minild::link_beside(program, &options, path);
+        note(&mut timings, Some(target));
+        pending
     })?;
 
     let mut written = Vec::new();
@@ -79,23 +87,37 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let path = path.display().to_string();
         written.push(Written { target: target.name(), path, size: layout.file_size.0 });
     }
-    print(arguments.print.format, &written)?;
+    print(arguments.print.format, &written, timings.as_ref())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes the times of what ran for `target`, if anybody asked for them.
+fn note(timings: &mut Option<Timings>, target: Option<Target>) {
+    if let Some(timings) = timings {
+        timings.end(target.map(Target::name));
+    }
 }
 
 fn to_stdout(
     arguments: &Arguments,
     file: &SpecFile,
     targets: &[Target],
+    mut timings: Option<Timings>,
 ) -> Result<ExitCode, Failure> {
     if arguments.print.format == Format::Json {
         let message = "-o - writes the executable where --format json would print".to_owned();
         return Err(Failure::Usage(message));
     }
     let options = arguments.link.options();
-    for image in file.link(targets, |_, program| minild::link(program, &options))? {
+    let images = file.link(targets, |target, program| {
+        let image = minild::link(program, &options);
+        note(&mut timings, Some(target));
+        image
+    })?;
+    for image in images {
         print::bytes(&image.bytes)?;
     }
+    print_timings(timings.as_ref());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -148,14 +170,25 @@ fn check_inputs(file: &SpecFile, program: &Program<'_>, output: &Path) -> minild
     Ok(())
 }
 
-fn print(format: Format, written: &[Written]) -> Result<(), Failure> {
+/// Standard output may be the executable, or be read by a program: times are told beside it.
+fn print_timings(timings: Option<&Timings>) {
+    if let Some(timings) = timings {
+        print::aside(&timings.text());
+    }
+}
+
+fn print(format: Format, written: &[Written], timings: Option<&Timings>) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Document<'w> {
         outputs: &'w [Written],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timings: Option<&'w [Timing]>,
     }
     if format == Format::Json {
-        return Ok(print::json(&Document { outputs: written })?);
+        let timings = timings.map(Timings::taken);
+        return Ok(print::json(&Document { outputs: written, timings })?);
     }
+    print_timings(timings);
     let mut table =
         Table::new([("target", Side::Left), ("file", Side::Left), ("bytes", Side::Right)]);
     for Written { target, path, size } in written {

@@ -5,14 +5,18 @@
 
 mod build;
 mod check;
+mod completions;
 mod layout;
+mod man;
 mod print;
 mod report;
 mod run;
+mod schema;
 mod spec_file;
 mod table;
 mod targets;
 mod test;
+mod timings;
 
 use std::io;
 use std::process::ExitCode;
@@ -44,6 +48,9 @@ enum Command {
     Check(check::Arguments),
     Layout(layout::Arguments),
     Targets(targets::Arguments),
+    Schema(schema::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// What every command that links takes.
@@ -128,6 +135,11 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// The command line, as it describes itself.
+fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the command line that this process was started with.
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -139,6 +151,9 @@ pub(crate) fn main() -> ExitCode {
         Command::Check(arguments) => (arguments.print.format, check::check(arguments)),
         Command::Layout(arguments) => (arguments.print.format, layout::layout(arguments)),
         Command::Targets(arguments) => (arguments.print.format, targets::targets(arguments)),
+        Command::Schema(arguments) => (Format::Text, schema::schema(arguments)),
+        Command::Completions(arguments) => (Format::Text, completions::completions(arguments)),
+        Command::Man(arguments) => (Format::Text, man::man(arguments)),
     };
     result.unwrap_or_else(|failure| end(format, failure))
 }

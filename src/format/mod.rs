@@ -15,8 +15,7 @@ pub mod plan;
 use std::io;
 
 use crate::error::Result;
-use crate::arch::start_up;
-use crate::program::{Import, OutputKind, Program, SectionKind, Start};
+use crate::program::{Import, Program};
 use crate::target::OperatingSystem;
 use crate::units::{Align, Size};
 
@@ -41,30 +40,6 @@ fn loader(program: &Program<'_>) -> Loader {
         OperatingSystem::MacOs => macho::MachO::loader(program),
         OperatingSystem::Windows | OperatingSystem::Uefi => pe::Pe::loader(program),
     }
-}
-
-/// How a program is entered that does not say it: as its system does it, unless it asks for what only start-up
-/// code does.
-///
-/// ```
-/// use minild::format::usual_start;
-/// use minild::program::{Program, Section, Start};
-/// use minild::{Size, Target};
-///
-/// let mut program = Program::new(Target::X86_64_LINUX);
-/// assert_eq!(usual_start(&program), Start::Raw);
-/// program.wishes.stack.size = Some(Size(1 << 20));
-/// assert_eq!(usual_start(&program), Start::Main);
-/// ```
-#[must_use]
-pub fn usual_start(program: &Program<'_>) -> Start {
-    let loader = loader(program);
-    let has_lists = program.has(SectionKind::Init) || program.has(SectionKind::Fini);
-    let wants_start_up = (has_lists && !loader.runs_lists)
-        || (program.wishes.stack.size.is_some() && !loader.sizes_stack)
-        || (program.has_thread_locals() && !loader.relocates);
-    let can_have = program.kind == OutputKind::Executable && start_up::of(program.target).is_some();
-    if wants_start_up && can_have { Start::Main } else { Start::Raw }
 }
 
 /// Imports what the system's thread-local variables need, if `program` has any and does not import it yet.

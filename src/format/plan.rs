@@ -188,6 +188,17 @@ pub struct TlsDirectory {
     pub encode_align: fn(Align) -> u32,
 }
 
+/// How an image can pass on what it imports: an export that is another library's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forwards {
+    /// Not at all: every export is a place of the image.
+    Never,
+    /// As an import that others look up: it is kept, and its library is loaded with the image.
+    AsImport,
+    /// By the names of the library and of what it has: the library is loaded once somebody looks.
+    ByName,
+}
+
 /// What the system does when it loads a program, as far as it decides what the link has to add.
 #[derive(Clone, Copy, Debug)]
 pub struct Loader {
@@ -202,10 +213,10 @@ pub struct Loader {
     pub import_slots: ImportSlots,
     /// How initialisers are listed.
     pub init_list: InitList,
+    /// How an export can be another library's.
+    pub forwards: Forwards,
     /// Whether it, or the C library, runs initialisers and finalisers; if not, start-up code must.
     pub runs_lists: bool,
-    /// Whether it makes a stack of the size that the program asks for; if not, start-up code must.
-    pub sizes_stack: bool,
     /// How code gets at thread-local variables.
     pub thread_locals: ThreadLocals,
 }

@@ -18,6 +18,7 @@ use crate::units::Align;
 ///
 /// # Errors
 /// Bytes where only zeros can be.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub(crate) fn gather<'p>(
     synthesized: &'p Synthesized<'p>,
     plan: &'static [SegmentRow],

@@ -26,6 +26,7 @@ const PAGE: i128 = 0x1000;
 ///
 /// # Errors
 /// Values that their fields cannot hold; files that cannot be read; output that cannot be written.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub(crate) fn write<F: Format>(
     synthesized: &Synthesized<'_>,
     linked: &Linked<'_, F>,

@@ -8,6 +8,7 @@ use indexmap::map::Entry;
 use rustc_hash::FxBuildHasher;
 
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::format::plan::{Forwards, Loader};
 use crate::program::{Binding, Definition, OutputKind, Program, SectionKind, Symbol, SymbolId};
 
 /// The program with one definition for every symbol.
@@ -34,8 +35,10 @@ impl Resolved<'_> {
 ///
 /// # Errors
 /// Two strong definitions of a name; a strong reference, used or not, that nothing defines; a definition
-/// outside its section; no entry, or one that does not lie in code.
-pub(crate) fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
+/// outside its section; no entry, or one that does not lie in code; an export of an import where the loader
+/// cannot pass it on.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
+pub(crate) fn resolve<'p>(program: &'p Program<'p>, loader: Loader) -> Result<Resolved<'p>> {
     let mut errors = Collector::default();
     check_definitions(program, &mut errors);
 
@@ -73,7 +76,7 @@ pub(crate) fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
 
     let entry = program.entry.map(|entry| winners[entry.index()]);
     check_entry(program, entry, &mut errors);
-    check_exports(program, &winners, &mut errors);
+    check_exports(program, loader, &winners, &mut errors);
     check_lists(program, &winners, &mut errors);
     errors.into_result(Resolved { program, winners, entry })
 }
@@ -135,15 +138,27 @@ fn check_lists(program: &Program<'_>, winners: &[SymbolId], errors: &mut Collect
 }
 
 /// What is exported must be there, once, and under one name each.
-fn check_exports(program: &Program<'_>, winners: &[SymbolId], errors: &mut Collector) {
+fn check_exports(
+    program: &Program<'_>,
+    loader: Loader,
+    winners: &[SymbolId],
+    errors: &mut Collector,
+) {
     let mut names = IndexMap::<_, SymbolId, FxBuildHasher>::default();
     for export in &program.exports {
         let symbol = program.symbol(winners[export.symbol.index()]);
         let place = Place::Symbol(export.symbol);
         let is_import = matches!(symbol.definition, Definition::Import(_));
-        if is_import {
-            let message = format!("`{}` cannot be exported: it is imported", export.name);
-            errors.push(Error::new(ErrorKind::Conflict, message).at(place.clone(), ""));
+        if is_import && loader.forwards == Forwards::Never {
+            let message = format!(
+                "`{}` cannot be exported: it is imported, and a program for {} cannot pass it on",
+                export.name, program.target
+            );
+            errors.push(
+                Error::new(ErrorKind::Conflict, message)
+                    .at(place.clone(), "")
+                    .help("export a function of the program that jumps to it"),
+            );
         }
         let key = (&export.name, &export.version);
         if let Some(first) = names.insert(key, export.symbol) {

@@ -264,6 +264,14 @@ impl<'data> Program<'data> {
         self.symbols.iter().enumerate().map(|(index, symbol)| (SymbolId::new(index), symbol))
     }
 
+    /// Whether it meets others when it is loaded: it is a library, imports or exports.
+    #[must_use]
+    pub fn is_dynamic(&self) -> bool {
+        self.kind == OutputKind::SharedLibrary
+            || !self.libraries.is_empty()
+            || !self.exports.is_empty()
+    }
+
     /// Whether something of it goes into sections of this kind, lists of functions included.
     #[must_use]
     pub fn has(&self, kind: SectionKind) -> bool {

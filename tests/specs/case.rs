@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use minild::arch::start_up;
 use minild::input::spec::{self, Spec};
+use minild::program::{OutputKind, Position, Start};
 use minild::{Architecture, Image, OperatingSystem, Options, Program, Target};
 
 use crate::Checked;
@@ -34,27 +36,40 @@ pub(crate) enum Variant {
     Fixed,
     /// Without symbols.
     Stripped,
+    /// For a macOS of the time before chained fixups.
+    OldMacOs,
 }
 
 impl Variant {
-    const ALL: [Self; 3] = [Self::Default, Self::Fixed, Self::Stripped];
+    const ALL: [Self; 4] = [Self::Default, Self::Fixed, Self::Stripped, Self::OldMacOs];
 
-    /// Firmware loads images where it has room, Windows for arm64 wants to place programs itself, and on macOS
-    /// a program at a fixed position can import nothing, so a spec says it itself.
-    fn is_for(self, target: Target) -> bool {
-        let can_be_fixed = match target.operating_system {
-            OperatingSystem::Linux => true,
-            OperatingSystem::Windows => target.architecture == Architecture::X86_64,
+    /// Firmware loads images where it has room, arm64 systems other than Linux want to place programs
+    /// themselves, and a program at a fixed position has no libraries on macOS.
+    fn is_for(self, spec: &Spec, target: Target) -> bool {
+        let (program, _) = spec.program(target).expect("specs are right");
+        let wishes = &program.wishes;
+        let is_intel = target.architecture == Architecture::X86_64;
+        match (self, target.operating_system) {
+            (Self::Default | Self::Stripped, _) | (Self::Fixed, OperatingSystem::Linux) => true,
+            (Self::Fixed, OperatingSystem::Windows) => is_intel,
+            (Self::Fixed, OperatingSystem::MacOs) => {
+                let is_alone =
+                    program.libraries().is_empty() && start_up::start(&program) == Start::Raw;
+                is_intel && is_alone && program.kind == OutputKind::Executable
+            }
+            (Self::OldMacOs, OperatingSystem::MacOs) => {
+                wishes.oldest_system.is_none() && wishes.position == Position::Independent
+            }
             _ => false,
-        };
-        self != Self::Fixed || can_be_fixed
+        }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Fixed => "fixed",
             Self::Stripped => "stripped",
+            Self::OldMacOs => "old_macos",
         }
     }
 }
@@ -71,8 +86,10 @@ pub(crate) struct Case {
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
     for path in specs("samples").into_iter().chain(specs("tests/programs")) {
-        for target in read(&path).targets() {
-            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(target)) {
+        let spec = read(&path);
+        for target in spec.targets() {
+            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target))
+            {
                 cases.push(Case { path: path.clone(), target, variant });
             }
         }
@@ -105,6 +122,11 @@ impl Case {
         match self.variant {
             // Keys of the document stand before its tables.
             Variant::Fixed => format!("position = \"fixed\"\n{text}"),
+            // The first that has every demand of its architecture, before chains.
+            Variant::OldMacOs => match self.target.architecture {
+                Architecture::X86_64 => format!("macos = \"10.13\"\n{text}"),
+                _ => format!("macos = \"11\"\n{text}"),
+            },
             Variant::Default | Variant::Stripped => text,
         }
     }

@@ -12,6 +12,7 @@ mod execution;
 mod golden;
 mod read_back;
 mod tools;
+mod windows;
 
 use std::process::ExitCode;
 
@@ -25,11 +26,10 @@ fn main() -> ExitCode {
     let mut trials = errors::trials();
     trials.extend(assembly::trials());
     trials.extend(golden::trials());
+    trials.extend(windows::trials());
     for case in case::all() {
-        trials.push(execution::trial(case.clone()));
-        if case.is_elf() {
-            trials.push(read_back::trial(case.clone()));
-        }
+        trials.extend(execution::trials(&case));
+        trials.push(read_back::trial(case.clone()));
         trials.extend(tools::trials(&case));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

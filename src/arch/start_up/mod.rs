@@ -12,7 +12,7 @@ mod x86_64_linux;
 mod x86_64_windows;
 
 use crate::program::{
-    Definition, Import, Landmark, Libc, Program, RelocationKind, SectionKind, Start,
+    Definition, Import, Landmark, Libc, OutputKind, Program, RelocationKind, SectionKind, Start,
 };
 use crate::target::Target;
 
@@ -141,17 +141,17 @@ pub struct LibcImport {
     pub name: &'static str,
     /// The library that has it.
     pub library: fn(Libc) -> &'static str,
-    /// The version of it that is wanted.
-    pub version: fn(Libc) -> Option<&'static str>,
+    /// The version of it that a program wants.
+    pub version: fn(&Program<'_>) -> Option<&'static str>,
 }
 
 /// Lets the C library start `program`: says so in its wishes, and imports what the code needs that hands the
 /// program over. On systems that call `main` by themselves nothing is imported.
 ///
-/// Set [`Wishes::libc`](crate::program::Wishes::libc) first: the C libraries have different names. List
-/// initialisers and finalisers first, too.
+/// Set [`Wishes::libc`](crate::program::Wishes::libc) and the lists of initialisers and finalisers first: they
+/// decide which code it is, and which library and which version of its functions.
 pub fn start_by_libc(program: &mut Program<'_>) {
-    program.wishes.start = Start::Libc;
+    program.wishes.start = Some(Start::Libc);
     let libc = program.wishes.libc;
     let start = libc_start(program.target);
     let wanted: Vec<_> =
@@ -162,9 +162,23 @@ pub fn start_by_libc(program: &mut Program<'_>) {
             continue;
         }
         let library = program.library((wanted.library)(libc));
-        let version = (wanted.version)(libc).map(Into::into);
+        let version = (wanted.version)(program).map(Into::into);
         program.import(wanted.name, Import { version, ..Import::by_name(library, wanted.name) });
     }
+}
+
+/// How `program` is entered: as it asks; where it does not, raw, unless only start-up code runs its
+/// initialisers and finalisers, gives it the stack that it asks for, or its first thread its variables.
+#[must_use]
+pub fn start(program: &Program<'_>) -> Start {
+    let needs_start_up = program.kind == OutputKind::Executable
+        && of(program.target).is_some()
+        && (program.has(SectionKind::Init)
+            || program.has(SectionKind::Fini)
+            || program.wishes.stack.size.is_some()
+            || program.has_thread_locals() && !program.is_dynamic());
+    let usual = if needs_start_up { Start::Main } else { Start::Raw };
+    program.wishes.start.unwrap_or(usual)
 }
 
 /// How programs for `target` start by the C library; `None` where they do so by themselves, or not at all.
@@ -174,8 +188,22 @@ pub fn libc_start(target: Target) -> Option<&'static LibcStart> {
 }
 
 static LIBC_STARTS: &[(Target, LibcStart)] = &[
-    (Target::X86_64_LINUX, linux(&x86_64_linux::LIBC_START)),
-    (Target::AARCH64_LINUX, linux(&aarch64_linux::LIBC_START)),
+    (
+        Target::X86_64_LINUX,
+        LibcStart {
+            start_up: &x86_64_linux::LIBC_START,
+            imports: &[libc_start_main(|program| glibc_version(program, "GLIBC_2.2.5"))],
+            with_lists: None,
+        },
+    ),
+    (
+        Target::AARCH64_LINUX,
+        LibcStart {
+            start_up: &aarch64_linux::LIBC_START,
+            imports: &[libc_start_main(|program| glibc_version(program, "GLIBC_2.17"))],
+            with_lists: None,
+        },
+    ),
     (
         Target::X86_64_WINDOWS,
         windows(&x86_64_windows::LIBC_START, &x86_64_windows::LIBC_START_WITH_LISTS),
@@ -186,28 +214,35 @@ static LIBC_STARTS: &[(Target, LibcStart)] = &[
     ),
 ];
 
-const fn linux(start_up: &'static StartUp) -> LibcStart {
-    LibcStart { start_up, imports: LINUX_LIBC, with_lists: None }
-}
-
 const fn windows(start_up: &'static StartUp, with_lists: &'static StartUp) -> LibcStart {
     let with_lists = Some((with_lists, WINDOWS_LISTS));
     LibcStart { start_up, imports: WINDOWS_LIBC, with_lists }
 }
 
-/// From 2.34 on, glibc runs the program's lists of initialisers itself (`csu/libc-start.c`, `call_init`);
-/// older versions want functions that do. musl has always done so.
-static LINUX_LIBC: &[LibcImport] = &[LibcImport {
-    name: "__libc_start_main",
-    library: |libc| match libc {
-        Libc::Glibc => "libc.so.6",
-        Libc::Musl => "libc.so",
-    },
-    version: |libc| match libc {
-        Libc::Glibc => Some("GLIBC_2.34"),
+const fn libc_start_main(version: fn(&Program<'_>) -> Option<&'static str>) -> LibcImport {
+    LibcImport {
+        name: "__libc_start_main",
+        library: |libc| match libc {
+            Libc::Glibc => "libc.so.6",
+            Libc::Musl => "libc.so",
+        },
+        version,
+    }
+}
+
+/// Which version of `__libc_start_main` a program wants; `oldest` is the architecture's first.
+///
+/// From 2.34 on, glibc runs the program's list of initialisers itself where the start-up code passes no
+/// function that does, in whatever version it is called (`csu/libc-start.c`, `call_init`). Older ones pass
+/// the list over, so a program that has one asks for 2.34: they refuse it, instead of running half of it. A
+/// program without runs on all. musl has no versions, and has always run the list.
+fn glibc_version(program: &Program<'_>, oldest: &'static str) -> Option<&'static str> {
+    match program.wishes.libc {
         Libc::Musl => None,
-    },
-}];
+        Libc::Glibc if program.has(SectionKind::Init) => Some("GLIBC_2.34"),
+        Libc::Glibc => Some(oldest),
+    }
+}
 
 /// The C library that every Windows has.
 static WINDOWS_LIBC: &[LibcImport] = &[msvcrt("__getmainargs"), msvcrt("exit")];
@@ -259,4 +294,31 @@ const fn in_memory<const N: usize>(words: [u32; N]) -> [[u8; 4]; N] {
         index += 1;
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Size;
+
+    #[test]
+    fn start_up_code_is_there_for_what_only_it_does() {
+        let mut program = Program::new(Target::X86_64_LINUX);
+        assert_eq!(start(&program), Start::Raw);
+        program.wishes.stack.size = Some(Size(1 << 20));
+        assert_eq!(start(&program), Start::Main);
+        program.wishes.start = Some(Start::Raw);
+        assert_eq!(start(&program), Start::Raw, "what is asked for goes first");
+
+        let mut program = Program::new(Target::AARCH64_LINUX);
+        let leave = program.reference("leave");
+        program.fini.push(leave);
+        assert_eq!(start(&program), Start::Main);
+        program.kind = OutputKind::SharedLibrary;
+        assert_eq!(start(&program), Start::Raw, "who loads a library runs its finalisers");
+
+        let mut program = Program::new(Target::X86_64_WINDOWS);
+        program.wishes.stack.size = Some(Size(1 << 20));
+        assert_eq!(start(&program), Start::Raw, "the file's header asks for the stack");
+    }
 }

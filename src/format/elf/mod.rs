@@ -23,6 +23,7 @@ impl Format for Elf {
 
     type LateTables = ();
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
         plan::check(program)
     }
@@ -41,6 +42,7 @@ impl Format for Elf {
 
     const LOAD_RELOCATIONS: Option<TableId> = Some(plan::RELA_DYN);
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables> {
         tables::size(gathered, options)
     }
@@ -67,6 +69,7 @@ impl Format for Elf {
         write::table(linked, table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn seal(linked: &Linked<'_, Self>, _: &Options, output: &mut Output) -> io::Result<()> {
         seal::seal(linked.layout, output)
     }

@@ -6,14 +6,17 @@
 //! so that constants cannot be executed. What turns read-only after relocation is a segment of its own,
 //! so that whole pages of it can be protected.
 
+use std::collections::HashMap;
+
 use super::dynamic::is_dynamic;
+use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::plan::{
-    ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
-    SegmentRow, TableId, ThreadLocals,
+    Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
+    SegmentRole, SegmentRow, TableId, ThreadLocals,
 };
 use crate::program::{
-    Definition, ImportName, LibraryId, OutputKind, Position, Program, SectionKind, Start,
+    Definition, Import, ImportName, LibraryId, OutputKind, Position, Program, SectionKind, Start,
 };
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
@@ -239,10 +242,10 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         import_pointers: true,
         import_slots: ImportSlots::AmongOthers,
         init_list: InitList::Pointers,
+        forwards: Forwards::Never,
         // `ld.so` does for libraries; `__libc_start_main` and `exit` do for a program.
         runs_lists: program.kind == OutputKind::SharedLibrary
-            || program.wishes.start == Start::Libc,
-        sizes_stack: false,
+            || start_up::start(program) == Start::Libc,
         // A program's variables are the first that lie at the thread pointer (ELF Handling For Thread-Local
         // Storage, 3.4); a library's lie where there was room.
         thread_locals: ThreadLocals::ThreadPointer {
@@ -255,10 +258,13 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
     let mut errors = Collector::default();
     let wishes = &program.wishes;
+    let start = start_up::start(program);
     for (key, wished) in [
         ("base", wishes.base.is_some()),
         ("subsystem", wishes.subsystem.is_some()),
         ("oldest-system", wishes.oldest_system.is_some()),
+        ("current-version", wishes.current_version.is_some()),
+        ("compatibility-version", wishes.compatibility_version.is_some()),
         ("stack.commit", wishes.stack.commit.is_some()),
         ("heap.size", wishes.heap.size.is_some()),
         ("heap.commit", wishes.heap.commit.is_some()),
@@ -269,7 +275,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
     }
-    if wishes.stack.size.is_some() && wishes.start != Start::Main {
+    if wishes.stack.size.is_some() && start != Start::Main {
         let message = format!(
             "`stack.size` means nothing to a raw program on {}: the kernel decides how large its stack is",
             program.target
@@ -277,11 +283,12 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
                 .at(Place::Wish("stack.size"), "")
+                .at(Place::Wish("start"), "raw is asked for here")
                 .help("start = \"main\" moves to a stack of that size before it calls the entry"),
         );
     }
     check_dynamic(program, &mut errors);
-    if program.kind == OutputKind::Executable && wishes.start == Start::Raw {
+    if program.kind == OutputKind::Executable && start == Start::Raw {
         check_lists(program, &mut errors);
     }
     errors.into_result(())
@@ -302,6 +309,7 @@ fn check_lists(program: &Program<'_>, errors: &mut Collector) {
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
                 .at(place, "")
+                .at(Place::Wish("start"), "raw is asked for here")
                 .help("start = \"main\" has start-up code that does"),
         );
     }
@@ -326,7 +334,11 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
     if is_library {
         for (key, wished, why) in [
             ("position", program.wishes.position == Position::Fixed, "it lies where there is room"),
-            ("start", program.wishes.start != Start::Raw, "programs call what it exports"),
+            (
+                "start",
+                program.wishes.start.is_some_and(|start| start != Start::Raw),
+                "programs call what it exports",
+            ),
         ] {
             if wished {
                 let message = format!("a shared library has no `{key}` of its own: {why}");
@@ -366,6 +378,7 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         };
         errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(id), ""));
     }
+    check_lookups(program, errors);
     for export in &program.exports {
         let version = export.version.as_deref().unwrap_or("none");
         let message = if let Some(ordinal) = export.ordinal {
@@ -392,6 +405,34 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         errors.push(
             Error::new(ErrorKind::TooLarge, message)
                 .value((imported + exported) as i128, 0..=most as i128),
+        );
+    }
+}
+
+/// The dynamic linker looks a name up in all libraries, in their order: that it is wanted of one of them is
+/// written nowhere, unless in a version of it (glibc `do_lookup_x`).
+fn check_lookups(program: &Program<'_>, errors: &mut Collector) {
+    let mut first_of = HashMap::new();
+    for (id, symbol) in program.symbols_with_ids() {
+        let Definition::Import(import) = symbol.definition else { continue };
+        let Import { library, name, version } = &program.imports()[import.index()];
+        let ImportName::Name(name) = name else { continue };
+        let &mut (first, first_library) = first_of.entry((name, version)).or_insert((id, *library));
+        if first_library == *library {
+            continue;
+        }
+        let [known, other] =
+            [first_library, *library].map(|id| &program.libraries()[id.index()].name);
+        let message = format!(
+            "`{name}` cannot be imported from both `{known}` and `{other}` on {}: the dynamic linker takes \
+             it from the first library that has it",
+            program.target
+        );
+        errors.push(
+            Error::new(ErrorKind::Conflict, message)
+                .at(Place::Symbol(id), "")
+                .at(Place::Symbol(first), "first imported here")
+                .help("where the libraries have versions of it, `name@VERSION` tells them apart"),
         );
     }
 }

@@ -30,6 +30,7 @@ impl Format for MachO {
     type Tables = tables::Tables;
     type LateTables = linkedit::LinkEdit;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
         checks::check(program)
     }
@@ -49,6 +50,7 @@ impl Format for MachO {
     // dyld finds its fixups by a load command; no code of the program looks for them.
     const LOAD_RELOCATIONS: Option<TableId> = None;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables> {
         Ok(tables::size(gathered, options))
     }
@@ -58,6 +60,7 @@ impl Format for MachO {
         Some(tables.headers_shape())
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_late_tables(
         gathered: &Gathered<'_>,
         tables: &Self::Tables,
@@ -78,6 +81,7 @@ impl Format for MachO {
         write::table(linked, table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn seal(linked: &Linked<'_, Self>, options: &Options, output: &mut Output) -> io::Result<()> {
         seal::seal(linked, options.threads, output)
     }

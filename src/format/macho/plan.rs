@@ -6,8 +6,8 @@
 //! (`Loader::makeSegmentsReadOnly`). `__LINKEDIT` comes last and is read-only.
 
 use crate::format::plan::{
-    ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
-    SegmentRow, TableId, ThreadLocals,
+    Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
+    SegmentRole, SegmentRow, TableId, ThreadLocals,
 };
 use super::tables::LIB_SYSTEM;
 use crate::program::{OutputKind, Position, Program, SectionKind, SystemVersion};
@@ -161,13 +161,13 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         import_pointers: true,
         import_slots: ImportSlots::AmongOthers,
         runs_lists: true,
-        sizes_stack: true,
         thread_locals: if is_dynamic(program) {
             ThreadLocals::Variables { bootstrap: "__tlv_bootstrap", library: LIB_SYSTEM }
         } else {
             ThreadLocals::None
         },
         init_list: if has_chained_fixups(program) { InitList::Offsets } else { InitList::Pointers },
+        forwards: Forwards::AsImport,
     }
 }
 
@@ -188,6 +188,21 @@ pub(super) const fn version(major: u16, minor: u8) -> SystemVersion {
 /// The oldest macOS that the program is to run on: 13 unless it asks for another.
 pub(super) fn oldest_system(program: &Program<'_>) -> SystemVersion {
     program.wishes.oldest_system.unwrap_or(version(13, 0))
+}
+
+/// Which version of the library this is.
+pub(super) fn current_version(program: &Program<'_>) -> SystemVersion {
+    program.wishes.current_version.unwrap_or(version(1, 0))
+}
+
+/// The oldest version that programs may have been linked with and still run with this one.
+pub(super) fn compatibility_version(program: &Program<'_>) -> SystemVersion {
+    program.wishes.compatibility_version.unwrap_or(version(1, 0))
+}
+
+/// The folders in which dyld looks for what is called `@rpath/…`, in order.
+pub(super) fn run_path<'p>(program: &'p Program<'_>) -> impl Iterator<Item = &'p str> {
+    program.run_path.iter().flat_map(|folders| folders.split(':'))
 }
 
 /// Whether dyld is told by chains through the pointers themselves what to fix up, or by opcodes

@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 
 use super::plan::{BASE_ALIGN, subsystem};
+use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::program::{
-    ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program, SectionKind, Start,
-    Subsystem,
+    Binding, Definition, ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program,
+    SectionKind, Start, Subsystem,
 };
 use crate::target::{Architecture, OperatingSystem};
 
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
     let mut errors = Collector::default();
+    let start = start_up::start(program);
     let is_firmware = program.target.operating_system == OperatingSystem::Uefi;
     check_position(program, is_firmware, &mut errors);
     check_subsystem(program, is_firmware, &mut errors);
@@ -30,13 +32,13 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Library(LibraryId::new(0));
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
-    if program.wishes.start == Start::Libc && is_firmware {
+    if start == Start::Libc && is_firmware {
         let message =
             format!("`start` cannot be libc on {}: there is no C library", program.target);
         let place = Place::Wish("start");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
-    if program.wishes.start == Start::Main {
+    if start == Start::Main {
         let message = format!(
             "`start` cannot be main on {}: nothing there splits a command line into arguments",
             program.target
@@ -174,6 +176,8 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
     for (key, wished) in [
         ("interpreter", program.interpreter.is_some()),
         ("runpath", program.run_path.is_some()),
+        ("current-version", program.wishes.current_version.is_some()),
+        ("compatibility-version", program.wishes.compatibility_version.is_some()),
         ("libc", program.wishes.libc != Libc::default()),
         ("kind", is_library && is_firmware),
     ] {
@@ -188,7 +192,7 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         let place = Place::Symbol(list[0]);
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
-    let is_raw = !is_library && program.wishes.start == Start::Raw;
+    let is_raw = !is_library && start_up::start(program) == Start::Raw;
     if let (true, false, Some(first)) = (is_raw, is_firmware, program.fini.first()) {
         let message =
             format!("nothing runs `fini` of a raw program on {target}: it ends where it wants to");
@@ -207,6 +211,19 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
             errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
         }
     }
+    for (id, symbol) in program.symbols_with_ids() {
+        if symbol.binding == Binding::Weak && matches!(symbol.definition, Definition::Import(_)) {
+            let message = format!(
+                "`{}` cannot be weak on {target}: a program whose import is missing does not start there",
+                symbol.name
+            );
+            errors.push(
+                Error::new(ErrorKind::Unsupported, message)
+                    .at(Place::Symbol(id), "")
+                    .help("LoadLibraryA and GetProcAddress look for it while the program runs"),
+            );
+        }
+    }
     let mut ordinals = HashMap::new();
     for export in &program.exports {
         let place = Place::Symbol(export.symbol);
@@ -216,6 +233,8 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
             format!("{target} knows no versions of an export (here of `{}`)", export.name)
         } else if export.name.is_empty() || export.name.contains('\0') {
             format!("{:?} is no name of an export: it is empty or holds a NUL", export.name)
+        } else if export.ordinal == Some(0) {
+            format!("`{}` cannot have the ordinal 0: they count from 1", export.name)
         } else if let Some(first) =
             export.ordinal.and_then(|ordinal| ordinals.insert(ordinal, &export.name))
         {

@@ -8,9 +8,10 @@ use std::mem::offset_of;
 
 use object::pe;
 
+use crate::arch::start_up;
 use crate::format::plan::{
-    ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow, SegmentRole,
-    SegmentRow, TableId, ThreadLocals, TlsDirectory,
+    Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
+    SegmentRole, SegmentRow, TableId, ThreadLocals, TlsDirectory,
 };
 use crate::program::{OutputKind, Position, Program, SectionKind, Start, Subsystem};
 use crate::target::{Architecture, OperatingSystem};
@@ -114,8 +115,8 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         import_pointers: false,
         import_slots: ImportSlots::ByLibrary,
         init_list: InitList::Pointers,
-        runs_lists: is_windows && program.wishes.start != Start::Libc,
-        sizes_stack: is_windows,
+        runs_lists: is_windows && start_up::start(program) != Start::Libc,
+        forwards: Forwards::ByName,
         thread_locals: if is_windows {
             ThreadLocals::Index(&TLS_DIRECTORY)
         } else {

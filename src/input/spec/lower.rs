@@ -34,6 +34,7 @@ use crate::units::Size;
 pub(super) const DEFAULT_ENTRY: &str = "start";
 
 /// The program that `spec` describes for `target`, whose name stands at `place` of the text.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all, name = "lower_spec"))]
 pub(super) fn lower<'s>(
     spec: &'s Spec,
     target: Target,
@@ -58,22 +59,19 @@ pub(super) fn lower<'s>(
     }
     merged.wishes.add(&mut lowering.program, &mut lowering.map);
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
-    imports::add(&merged.imports, &mut lowering.program, &mut lowering.map);
-    format::import_thread_locals(&mut lowering.program);
-    let Lowering { program, map, .. } = &mut lowering;
+    let Lowering { program, map, errors: found, .. } = &mut lowering;
+    imports::add(&merged.imports, program, map, found);
+    format::import_thread_locals(program);
     program.init = lists::symbols(merged.init, program, map);
     program.fini = lists::symbols(merged.fini, program, map);
-    if program.wishes.start == Start::Libc {
+    if program.wishes.start == Some(Start::Libc) {
         start_up::start_by_libc(program);
     }
     if let Some(exports) = merged.exports {
-        exports::add(exports, &mut lowering.program, &mut lowering.map);
+        exports::add(exports, program, map);
     }
     if let Some(entry) = entry {
-        lowering.program.entry = Some(lowering.program.reference(entry));
-    }
-    if !merged.wishes.says_start() {
-        lowering.program.wishes.start = format::usual_start(&lowering.program);
+        program.entry = Some(program.reference(entry));
     }
     for pending in &pending {
         lowering.relocate(pending);

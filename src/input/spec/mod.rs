@@ -47,7 +47,10 @@ mod lower;
 mod names;
 mod pieces;
 mod quantity;
+#[cfg(feature = "schema")]
+mod schema;
 mod section;
+mod shape;
 mod source_map;
 mod syntax;
 mod targets;
@@ -63,12 +66,15 @@ use toml::de::DeTable;
 
 use document::{Entry, Key, Located, Reader, Span, entries};
 use layer::Layer;
+use shape::{Names, Shape, described};
 use targets::{Merged, TargetTable};
 
 use crate::error::{Error, ErrorKind, Errors, Place, Result};
 use crate::program::{OutputKind, Program};
 use crate::target::Target;
 
+#[cfg(feature = "schema")]
+pub use schema::schema;
 pub use source_map::SourceMap;
 pub use test_table::{End, Test};
 
@@ -99,6 +105,7 @@ pub fn read_bytes(bytes: &[u8], folder: &Path) -> Result<Spec> {
 /// All that is wrong with the spec, with its place as [`Place::Text`]: TOML syntax, and if that is right,
 /// unknown keys, wrong values and files that cannot be read. Where there is such a thing, wrong hex text
 /// and names defined twice are told as well; of a spec that reads, [`Spec::program`] tells them.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all, name = "read_spec"))]
 pub fn read(text: &str, folder: &Path) -> Result<Spec> {
     let mut reader = Reader::new(text, folder);
     let table = syntax::parse(text, &mut reader.errors)?;
@@ -167,10 +174,22 @@ struct Document {
 }
 
 const DOCUMENT_KEYS: &[Key<Document>] = &[
-    Key { name: "version", read: |_, reader, entry| check_version(reader, entry) },
-    Key { name: "name", read: read_name },
+    Key {
+        name: "version",
+        about: "The version of this language: 1.",
+        shape: Shape::Integer(VERSION, VERSION),
+        read: |_, reader, entry| check_version(reader, entry),
+    },
+    Key {
+        name: "name",
+        about: "What the written file is called: the spec's file name if it is not said.",
+        shape: Shape::String,
+        read: read_name,
+    },
     Key {
         name: "targets",
+        about: "What the spec is for, in the order in which it is built: every target with a table of its own if it is not said.",
+        shape: Shape::Array(&Shape::Words(targets::all_target_names)),
         read: |document, reader, entry| {
             let targets = targets::read_targets(reader, entry);
             document.targets = Some((targets, entry.span.clone()));
@@ -178,6 +197,8 @@ const DOCUMENT_KEYS: &[Key<Document>] = &[
     },
     Key {
         name: "target",
+        about: "What is different on a target, an architecture or an operating system.",
+        shape: Shape::Map(Names::Targets, &Shape::Table("layer", || described(&[Layer::KEYS]))),
         read: |document, reader, entry| {
             let Some(table) = reader.table(entry) else { return };
             for entry in entries(table) {
@@ -188,6 +209,8 @@ const DOCUMENT_KEYS: &[Key<Document>] = &[
     },
     Key {
         name: "test",
+        about: "What running the program must show.",
+        shape: test_table::SHAPE,
         read: |document, reader, entry| document.tests = test_table::read_tests(reader, entry),
     },
 ];

@@ -11,6 +11,7 @@ use super::expression::check_name;
 use super::item::GROUPS;
 use super::pieces::{Body, MOST_FILLED, Piece};
 use super::quantity;
+use super::shape::Shape;
 use super::targets::Merged;
 use crate::error::{Collector, Error, ErrorKind, Place};
 use crate::program::SectionKind;
@@ -62,6 +63,8 @@ impl SectionTable {
 pub(super) const KEYS: &[Key<SectionTable>] = &[
     Key {
         name: "kind",
+        about: "What the section can do in memory; that of its items if it is not said.",
+        shape: Shape::Words(|| GROUPS.iter().map(|group| group.name).collect()),
         read: |section, reader, entry| {
             let Some(Located { value: name, span }) = reader.located_string(entry) else { return };
             let kinds = || GROUPS.iter().map(|group| group.name);
@@ -76,10 +79,14 @@ pub(super) const KEYS: &[Key<SectionTable>] = &[
     },
     Key {
         name: "align",
+        about: "What its address is a multiple of: a power of two. The greatest alignment of its items counts too.",
+        shape: Shape::Align,
         read: |section, reader, entry| section.align = quantity::align(reader, entry),
     },
     Key {
         name: "at",
+        about: "The address where it must lie, the system's base included.",
+        shape: Shape::Integer(0, u64::MAX as i128),
         read: |section, reader, entry| {
             let address = reader.integer(entry, (0, u64::MAX.into()));
             let address = address.and_then(|address| u64::try_from(address).ok());
@@ -88,6 +95,8 @@ pub(super) const KEYS: &[Key<SectionTable>] = &[
     },
     Key {
         name: "contents",
+        about: "The names of its items, in their order in memory.",
+        shape: Shape::Array(&Shape::String),
         read: |section, reader, entry| {
             let Some(elements) = reader.array(entry, "an array of items' names") else { return };
             let value = elements.iter().filter_map(|element| reader.located_string(element));

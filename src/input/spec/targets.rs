@@ -62,6 +62,19 @@ fn target_named(name: &str) -> Option<Target> {
     (name != "host").then(|| name.parse().ok())?
 }
 
+/// Every name of a target, those of other tools included.
+pub(super) fn all_target_names() -> Vec<&'static str> {
+    let triples = TARGETS.iter().flat_map(|row| row.triples.iter().copied());
+    target_names().chain(triples).collect()
+}
+
+/// Every name of a selector.
+pub(super) fn selector_names() -> Vec<&'static str> {
+    let architectures = Architecture::ALL.iter().map(|known| known.name());
+    let systems = OperatingSystem::ALL.iter().map(|known| known.name());
+    architectures.chain(systems).chain(all_target_names()).collect()
+}
+
 fn target_names() -> impl Iterator<Item = &'static str> {
     TARGETS.iter().map(|row| row.name)
 }
@@ -159,15 +172,15 @@ impl<'s> Merged<'s> {
         special.sort_by_key(|table| table.selector);
         let mut merged = Self::default();
         for layer in std::iter::once(common).chain(special.into_iter().map(|table| &table.layer)) {
-            merged.add(layer);
+            merged.add(layer, target);
         }
         merged
     }
 
-    fn add(&mut self, layer: &'s Layer) {
+    fn add(&mut self, layer: &'s Layer, target: Target) {
         self.entry = layer.entry.as_ref().or(self.entry);
         self.wishes.override_by(&layer.wishes);
-        imports::override_by(&mut self.imports, &layer.imports);
+        imports::override_by(&mut self.imports, &layer.imports, target);
         self.exports = layer.exports.as_ref().or(self.exports);
         self.init = layer.init.as_ref().or(self.init);
         self.fini = layer.fini.as_ref().or(self.fini);

@@ -17,7 +17,7 @@ use rustc_hash::FxBuildHasher;
 use crate::arch::Via;
 use crate::error::{Collector, Result};
 use crate::format::layout::{KeptImport, LoadRelocation};
-use crate::format::plan::{Loader, Role};
+use crate::format::plan::{Forwards, Loader, Role};
 use crate::link::resolve::Resolved;
 use crate::program::{
     Definition, ImportId, LibraryId, Program, Section, SectionId, SectionKind, Symbol, SymbolId,
@@ -216,6 +216,7 @@ impl<'p> Synthesized<'p> {
 /// time, a subtraction without its addition, an import where its address cannot come, a thread-local variable
 /// as if it had one address, or in another system's way. Values are not
 /// known yet, so ranges are checked later.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub(crate) fn synthesize<'p>(
     resolved: &'p Resolved<'p>,
     loader: Loader,
@@ -239,6 +240,7 @@ pub(crate) fn synthesize<'p>(
     make_room_for_commons(&mut synthesized);
     make_lists(&mut synthesized, loader);
     let mut wanted = scan_relocations(&mut synthesized, loader, &mut errors);
+    keep_forwarded(&mut synthesized, loader);
     want_libc(&mut synthesized, loader, &mut wanted, &mut errors);
     want_exported(&synthesized, loader, &mut wanted);
     make_variables(&mut synthesized, loader, &wanted, &mut errors);
@@ -247,6 +249,19 @@ pub(crate) fn synthesize<'p>(
     make_slots(&mut synthesized, loader, &wanted);
     add_start_up(&mut synthesized, loader, &mut errors);
     errors.into_result(synthesized)
+}
+
+/// What others look up here and find in another library is an import that is used.
+fn keep_forwarded(synthesized: &mut Synthesized<'_>, loader: Loader) {
+    if loader.forwards != Forwards::AsImport {
+        return;
+    }
+    for export in &synthesized.program().exports {
+        let symbol = synthesized.winner(export.symbol);
+        if let Some(import) = synthesized.import(symbol) {
+            synthesized.imports.insert(symbol, import);
+        }
+    }
 }
 
 /// What relocations ask for beside the symbol itself.

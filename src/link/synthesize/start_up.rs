@@ -19,7 +19,7 @@ pub(super) fn want_libc(
     errors: &mut Collector,
 ) {
     let program = synthesized.program();
-    if program.wishes.start != Start::Libc || loader.calls_main {
+    if start_up::start(program) != Start::Libc || loader.calls_main {
         return;
     }
     let Some(start) = start_up::libc_start(program.target) else { return };
@@ -49,7 +49,7 @@ pub(super) fn add_start_up(
 ) {
     let program = synthesized.program();
     let relocates = !loader.relocates && !synthesized.load_relocations.is_empty();
-    let start = if loader.calls_main { Start::Raw } else { program.wishes.start };
+    let start = if loader.calls_main { Start::Raw } else { start_up::start(program) };
     if synthesized.resolved.entry.is_none() || (!relocates && start == Start::Raw) {
         return;
     }
