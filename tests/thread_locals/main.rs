@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Arguments;
 use minild::target::TARGETS;
 use minild::{OperatingSystem, Target};
 
