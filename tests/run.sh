@@ -13,6 +13,7 @@ cd "$checkout"
 used='
     qemu-aarch64                   qemu-user
     qemu-x86_64                    qemu-user
+    /usr/aarch64-linux-gnu/lib/libc.so.6  libc6-arm64-cross
     /usr/lib/wine/wine64           wine64
     qemu-system-x86_64             qemu-system-x86
     /usr/share/OVMF                ovmf
@@ -21,9 +22,11 @@ used='
     clang                          clang
     llvm-mc                        llvm
     llvm-readobj                   llvm
+    llvm-readobj-19                llvm-19
     readelf                        binutils
     lld-link-19                    lld-19
     /usr/lib/systemd/boot/efi      systemd-boot-efi
+    musl-gcc                       musl-tools
 '
 needed=()
 while read -r name package; do
@@ -45,6 +48,12 @@ part() {
     fi
 }
 part small-macos tests/macos/setup.sh
+if [[ " ${parts[*]} " == *' small-macos '* ]]; then
+    # The macOS that the tests have, for programs of both architectures.
+    cargo build --quiet --package small-macos
+    small_macos=${CARGO_TARGET_DIR:-$checkout/target}/debug/small-macos
+    export MINILD_RUNNER_X86_64_MACOS="$small_macos" MINILD_RUNNER_AARCH64_MACOS="$small_macos"
+fi
 
 # No package has a wine that runs Windows programs for arm64 here.
 if "$setup/windows.sh"; then

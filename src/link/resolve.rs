@@ -8,11 +8,12 @@ use indexmap::map::Entry;
 use rustc_hash::FxBuildHasher;
 
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::format::plan::{Forwards, Loader};
 use crate::program::{Binding, Definition, OutputKind, Program, SectionKind, Symbol, SymbolId};
 
 /// The program with one definition for every symbol.
 #[derive(Debug)]
-pub(crate) struct Resolved<'p> {
+pub struct Resolved<'p> {
     pub(crate) program: &'p Program<'p>,
     /// For each symbol the one that defines its name.
     pub(crate) winners: Vec<SymbolId>,
@@ -21,8 +22,27 @@ pub(crate) struct Resolved<'p> {
 }
 
 impl Resolved<'_> {
+    /// Where the program starts; a library may have no such place.
+    #[must_use]
+    pub fn entry(&self) -> Option<SymbolId> {
+        self.entry
+    }
+
+    /// The symbol that defines the name of `id`.
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was resolved.
+    #[must_use]
+    pub fn winner(&self, id: SymbolId) -> SymbolId {
+        self.winners[id.index()]
+    }
+
     /// What a symbol stands for. A weak reference that nothing defines is the number 0.
-    pub(crate) fn definition(&self, id: SymbolId) -> Definition {
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was resolved.
+    #[must_use]
+    pub fn definition(&self, id: SymbolId) -> Definition {
         match self.program.symbol(self.winners[id.index()]).definition {
             Definition::Undefined => Definition::Absolute(0),
             definition => definition,
@@ -34,8 +54,10 @@ impl Resolved<'_> {
 ///
 /// # Errors
 /// Two strong definitions of a name; a strong reference, used or not, that nothing defines; a definition
-/// outside its section; no entry, or one that does not lie in code.
-pub(crate) fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
+/// outside its section; no entry, or one that does not lie in code; an export of an import where the loader
+/// cannot pass it on.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
+pub fn resolve<'p>(program: &'p Program<'p>, loader: Loader) -> Result<Resolved<'p>> {
     let mut errors = Collector::default();
     check_definitions(program, &mut errors);
 
@@ -73,7 +95,7 @@ pub(crate) fn resolve<'p>(program: &'p Program<'p>) -> Result<Resolved<'p>> {
 
     let entry = program.entry.map(|entry| winners[entry.index()]);
     check_entry(program, entry, &mut errors);
-    check_exports(program, &winners, &mut errors);
+    check_exports(program, loader, &winners, &mut errors);
     check_lists(program, &winners, &mut errors);
     errors.into_result(Resolved { program, winners, entry })
 }
@@ -135,23 +157,35 @@ fn check_lists(program: &Program<'_>, winners: &[SymbolId], errors: &mut Collect
 }
 
 /// What is exported must be there, once, and under one name each.
-fn check_exports(program: &Program<'_>, winners: &[SymbolId], errors: &mut Collector) {
-    let mut names = IndexMap::<_, SymbolId, FxBuildHasher>::default();
-    for export in &program.exports {
+fn check_exports(
+    program: &Program<'_>,
+    loader: Loader,
+    winners: &[SymbolId],
+    errors: &mut Collector,
+) {
+    let mut names = IndexMap::<_, usize, FxBuildHasher>::default();
+    for (index, export) in program.exports.iter().enumerate() {
         let symbol = program.symbol(winners[export.symbol.index()]);
-        let place = Place::Symbol(export.symbol);
+        let place = Place::Export(index);
         let is_import = matches!(symbol.definition, Definition::Import(_));
-        if is_import {
-            let message = format!("`{}` cannot be exported: it is imported", export.name);
-            errors.push(Error::new(ErrorKind::Conflict, message).at(place.clone(), ""));
+        if is_import && loader.forwards == Forwards::Never {
+            let message = format!(
+                "`{}` cannot be exported: it is imported, and a program for {} cannot pass it on",
+                export.name, program.target
+            );
+            errors.push(
+                Error::new(ErrorKind::Conflict, message)
+                    .at(place.clone(), "")
+                    .help("export a function of the program that jumps to it"),
+            );
         }
         let key = (&export.name, &export.version);
-        if let Some(first) = names.insert(key, export.symbol) {
+        if let Some(first) = names.insert(key, index) {
             let message = format!("`{}` is exported twice", export.name);
             errors.push(
                 Error::new(ErrorKind::DuplicateSymbol, message)
                     .at(place, "")
-                    .at(Place::Symbol(first), "first exported here"),
+                    .at(Place::Export(first), "first exported here"),
             );
         }
     }

@@ -8,4 +8,5 @@ pub mod demangle;
 #[cfg(feature = "disassemble")]
 pub mod disassemble;
 pub mod inspect;
+pub mod lint;
 pub mod reader;

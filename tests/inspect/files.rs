@@ -21,7 +21,7 @@ pub(crate) fn root() -> &'static Path {
 }
 
 /// Samples that cover all tables together, linked for all their targets.
-const SAMPLES: [&str; 4] = ["hello", "pointers", "puts", "bss"];
+const SAMPLES: [&str; 5] = ["hello", "pointers", "puts", "library", "tls"];
 
 /// What minild writes.
 pub(crate) static WRITTEN: LazyLock<Vec<File>> = LazyLock::new(|| {

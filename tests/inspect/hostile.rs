@@ -48,9 +48,10 @@ fn is_damaged(found: &Inspection<'_>) -> bool {
     !found.damage.is_empty() || found.images.iter().any(|image| !image.damage.is_empty())
 }
 
-/// One file for each target: other samples have the same structures.
+/// A few files that have all structures together: other samples only have more of the same.
 fn one_a_target() -> impl Iterator<Item = &'static File> {
-    WRITTEN.iter().filter(|file| file.name.starts_with("pointers") || file.name.starts_with("puts"))
+    let is_one = |name: &str| name.starts_with("puts") || name == "pointers-x86_64-uefi";
+    WRITTEN.iter().filter(move |file| is_one(&file.name))
 }
 
 #[test]
@@ -84,16 +85,15 @@ fn a_file_that_is_cut_off_is_damaged_wherever_it_is_cut() {
 }
 
 /// Words that programs trip over.
-const WORDS: [u64; 8] =
-    [0, 1, u64::MAX, i64::MAX as u64, 0x7fff_ffff, 0xffff_ffff, 0xffff, 0x8000_0000_0000_0000];
+const WORDS: [u64; 5] = [0, 1, u64::MAX, i64::MAX as u64, 0xffff];
 
 #[test]
 fn whatever_word_of_the_headers_lies() {
     for file in one_a_target() {
-        let headers = file.bytes.len().min(0x600);
+        let headers = file.bytes.len().min(0x480);
         for at in (0..headers).step_by(4) {
             for word in WORDS {
-                for width in [2, 4, 8] {
+                for width in [4, 8] {
                     let mut bytes = file.bytes.clone();
                     let Some(field) = bytes.get_mut(at..at + width) else { continue };
                     field.copy_from_slice(&word.to_le_bytes()[..width]);

@@ -25,15 +25,23 @@ use crate::case::{Case, Variant, all, root};
 use crate::{Checked, missing, needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let specs = all().into_iter().filter(|case| case.variant == Variant::Default).map(|case| {
+    let specs = all().into_iter().filter(|case| case.variant == Variant::Default);
+    let specs = specs.filter_map(|case| Some((hex(&case)?, case))).map(|(hex, case)| {
         let name = case.test_name("comments_assemble");
-        needing(missing("llvm-mc", "llvm"), name, move || comments_are_the_code(&case))
+        needing(missing("llvm-mc", "llvm"), name, move || comments_are_the_code(&case, &hex))
     });
     let targets = TARGETS.iter().map(|row| row.target);
     let pieces = targets.flat_map(|target| {
-        let libc = start_up::libc_start(target).map(|start| ("libc", start.start_up));
+        let libc = start_up::libc_start(target);
+        let lists = libc.and_then(|start| start.with_lists).map(|(code, _)| ("libc_lists", code));
+        let libc = libc.map(|start| ("libc", start.start_up));
+        let callback = start_up::callback(target).map(|code| ("callback", code));
         let pieces = start_up::of(target).map(StartUps::pieces).into_iter().flatten();
-        pieces.chain(libc).map(move |(name, piece)| (target, name, piece))
+        pieces
+            .chain(libc)
+            .chain(lists)
+            .chain(callback)
+            .map(move |(name, piece)| (target, name, piece))
     });
     let start_ups = pieces.map(|(target, piece, start_up)| {
         let name = format!("start_up_assembles::{target}::{piece}");
@@ -124,6 +132,10 @@ fn kind(machine: elf::Machine, number: elf::RelocationType) -> Result<Relocation
             (elf::R_X86_64_64, x86_64::ABS64),
             (elf::R_X86_64_GOTPCREL, x86_64::GOT32),
             (elf::R_X86_64_GOTPCRELX, x86_64::GOT32),
+            (elf::R_X86_64_TPOFF32, x86_64::TPOFF32),
+            (elf::R_X86_64_GOTTPOFF, x86_64::GOTTPOFF32),
+            (elf::R_X86_64_GOTPC32_TLSDESC, x86_64::TLSDESC32),
+            (elf::R_X86_64_TLSGD, x86_64::TLSGD32),
         ],
         _ => &[
             (elf::R_AARCH64_ADR_PREL_LO21, aarch64::ADR21),
@@ -137,19 +149,43 @@ fn kind(machine: elf::Machine, number: elf::RelocationType) -> Result<Relocation
             (elf::R_AARCH64_ADR_GOT_PAGE, aarch64::GOTPAGE21),
             (elf::R_AARCH64_LD64_GOT_LO12_NC, aarch64::GOTPAGEOFF12),
             (elf::R_AARCH64_ABS64, aarch64::ABS64),
+            (elf::R_AARCH64_TLSLE_ADD_TPREL_HI12, aarch64::TPREL_HI12),
+            (elf::R_AARCH64_TLSLE_ADD_TPREL_LO12_NC, aarch64::TPREL_LO12),
+            (elf::R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC, aarch64::TPREL_LO12),
+            (elf::R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21, aarch64::GOTTPREL_PAGE21),
+            (elf::R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC, aarch64::GOTTPREL_LO12),
+            (elf::R_AARCH64_TLSDESC_ADR_PAGE21, aarch64::TLSDESC_PAGE21),
+            (elf::R_AARCH64_TLSDESC_LD64_LO12, aarch64::TLSDESC_LO12),
+            (elf::R_AARCH64_TLSDESC_ADD_LO12, aarch64::TLSDESC_LO12),
         ],
     };
     let row = rows.iter().find(|(known, _)| *known == number);
     row.map(|(_, kind)| *kind).ok_or_else(|| format!("no kind for {number:?}").into())
 }
 
-fn comments_are_the_code(case: &Case) -> Checked {
+/// The hex text of a case that is all its code; other specs have code in assembly, which is compared with
+/// llvm-mc elsewhere.
+fn hex(case: &Case) -> Option<String> {
+    let spec: toml::Table = case.text().parse().expect("the spec is right");
+    let Target { architecture, operating_system } = case.target;
+    let tables = spec.get("target").and_then(toml::Value::as_table);
+    // The more special one wins.
+    let names =
+        [case.target.name().to_owned(), operating_system.to_string(), architecture.to_string()];
+    let special = names.iter().filter_map(|name| tables?.get(name)?.as_table());
+    let mut layers = special.chain([&spec]);
+    let layer =
+        layers.find(|layer| ["asm", "hex", "file"].iter().any(|key| layer.contains_key(*key)));
+    Some(layer?.get("hex")?.as_str().expect("hex is text").to_owned())
+}
+
+fn comments_are_the_code(case: &Case, hex: &str) -> Checked {
     let architecture = case.target.architecture;
     let mut source = String::new();
     if architecture == Architecture::X86_64 {
         source.push_str(".intel_syntax noprefix\n");
     }
-    let instructions = add_comments(&case.text(), case.target, &mut source);
+    let instructions = add_comments(hex, &mut source);
     if instructions == 0 {
         return Err("no line of code has its assembly beside it".into());
     }
@@ -168,14 +204,10 @@ fn comments_are_the_code(case: &Case) -> Checked {
     case.link(|program, image| compare(program, image, &assembled, &source))
 }
 
-/// Adds the labels and the comments of the code for `target`, and counts the comments.
-fn add_comments(spec: &str, target: Target, source: &mut String) -> usize {
-    let table = format!("[target.{target}]");
-    let code = spec.split_once(&table).map_or("", |(_, behind)| behind);
-    let mut texts = code.split("'''");
-    let code = texts.nth(1).unwrap_or_default();
+/// Adds the labels and the comments of code, and counts the comments.
+fn add_comments(hex: &str, source: &mut String) -> usize {
     let mut instructions = 0;
-    for line in code.lines() {
+    for line in hex.lines() {
         let (code, comment) = line.split_once('#').unwrap_or((line, ""));
         if code.trim_end().ends_with(':') {
             source.push_str(code);
@@ -268,11 +300,15 @@ fn start_up_is_its_source(target: Target, piece: &str, start_up: &StartUp) -> Ch
     let name = |symbol| match symbol {
         StartUpSymbol::Entry => "entry",
         StartUpSymbol::StackSize => "stack_size",
+        StartUpSymbol::TlsAlign => "tls_align",
         StartUpSymbol::Import(name) => name,
         StartUpSymbol::Landmark(Landmark::Start(SectionKind::Init)) => "init_start",
         StartUpSymbol::Landmark(Landmark::End(SectionKind::Init)) => "init_end",
         StartUpSymbol::Landmark(Landmark::Start(SectionKind::Fini)) => "fini_start",
         StartUpSymbol::Landmark(Landmark::End(SectionKind::Fini)) => "fini_end",
+        StartUpSymbol::Landmark(Landmark::TlsStart) => "tls_start",
+        StartUpSymbol::Landmark(Landmark::TlsDataEnd) => "tls_data_end",
+        StartUpSymbol::Landmark(Landmark::TlsEnd) => "tls_end",
         StartUpSymbol::Landmark(Landmark::ImageBase) => "image_base",
         StartUpSymbol::Landmark(Landmark::LoadRelocationsStart) => "load_relocations_start",
         StartUpSymbol::Landmark(Landmark::LoadRelocationsEnd) => "load_relocations_end",

@@ -16,12 +16,13 @@ use super::plan::{
     DYNAMIC, DYNSTR, DYNSYM, GNU_HASH, HASH, INTERP, RELA_DYN, VERDEF, VERNEED, VERSYM,
 };
 use super::tables::count;
+use crate::arch::start_up;
 use crate::format::Shape;
-use crate::format::layout::{Gathered, KeptImport};
+use crate::format::layout::{Gathered, KeptImport, LoadValue};
 use crate::format::plan::{Role, TableId};
 use crate::program::{
-    Export, ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind, Start,
-    SymbolId,
+    Binding, Export, ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind,
+    Start, SymbolId,
 };
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
@@ -52,6 +53,7 @@ pub(super) struct Dynamic {
     defined_versions: Vec<(u32, u32)>,
     relocations: Relocations,
     flags: elf::DynamicFlags1,
+    has_static_tls: bool,
     /// Whether the dynamic linker, or the C library in its place, runs initialisers and finalisers.
     runs: [bool; 2],
 }
@@ -71,14 +73,25 @@ pub(super) struct DynamicSymbol {
     pub(super) name: u32,
     pub(super) symbol: SymbolId,
     pub(super) is_export: bool,
+    pub(super) is_thread_local: bool,
     version: u16,
 }
 
 /// Versions that are wanted of one library.
 struct NeededVersions {
     file: u32,
-    /// Each with its name's offset, its hash and the index that symbols say it by.
-    versions: Vec<(u32, u32, u16)>,
+    versions: Vec<NeededVersion>,
+}
+
+/// A version that is wanted.
+struct NeededVersion {
+    /// Where its name stands among the strings.
+    name: u32,
+    hash: u32,
+    /// The index that symbols say it by.
+    index: u16,
+    /// Whether the program runs without it: all that is wanted in it is weak.
+    is_weak: bool,
 }
 
 /// Names as the file holds them, each once.
@@ -107,9 +120,7 @@ impl Names {
 
 /// Whether a dynamic linker loads the program.
 pub(super) fn is_dynamic(program: &Program<'_>) -> bool {
-    program.kind == OutputKind::SharedLibrary
-        || !program.libraries().is_empty()
-        || !program.exports.is_empty()
+    program.is_dynamic()
 }
 
 /// What the library is called by those that use it.
@@ -169,6 +180,7 @@ impl Dynamic {
                 name: strings.add(name_of(program, kept)),
                 symbol: kept.symbol,
                 is_export: false,
+                is_thread_local: kept.is_thread_local,
                 version: version.unwrap_or(GLOBAL),
             })
             .collect();
@@ -185,11 +197,19 @@ impl Dynamic {
             .collect();
         exports.sort_by_key(|(hash, _)| hash % buckets);
         let hashes = exports.iter().map(|(hash, _)| *hash).collect();
+        let newest: HashMap<_, _> =
+            program.exports.iter().map(|export| (&export.name, &export.version)).collect();
         symbols.extend(exports.iter().map(|(_, export)| DynamicSymbol {
             name: strings.add(&export.name),
             symbol: gathered.winner(export.symbol),
             is_export: true,
-            version: export.version.as_deref().map_or(GLOBAL, |version| indices[version]),
+            is_thread_local: false,
+            version: match export.version.as_deref() {
+                None => GLOBAL,
+                // The last of a name's versions is what programs get that ask for none.
+                Some(version) if newest[&export.name] == &export.version => indices[version],
+                Some(version) => indices[version] | elf::VERSYM_HIDDEN.0,
+            },
         }));
 
         let interpreter = (!is_library).then(|| {
@@ -203,7 +223,7 @@ impl Dynamic {
             flags |= elf::DF_1_PIE;
         }
         let relative =
-            gathered.load_relocations.iter().filter(|relocation| relocation.import.is_none());
+            gathered.load_relocations.iter().filter(|relocation| relocation.is_relative());
         Some(Self {
             encoder,
             interpreter,
@@ -225,9 +245,14 @@ impl Dynamic {
                 relative: relative.count() as u64,
             },
             flags,
+            has_static_tls: is_library
+                && gathered
+                    .load_relocations
+                    .iter()
+                    .any(|relocation| relocation.value == LoadValue::ThreadOffset),
             // Those of a program that starts without the C library are run by start-up code.
             runs: [SectionKind::Init, SectionKind::Fini].map(|kind| {
-                (is_library || program.wishes.start == Start::Libc)
+                (is_library || start_up::start(program) == Start::Libc)
                     && gathered.has(Role::Kind(kind))
             }),
         })
@@ -337,13 +362,11 @@ impl Dynamic {
             };
             let has_next = index + 1 < self.needed_versions.len();
             self.encoder.gnu_verneed(&mut bytes, has_next, &verneed);
-            for (position, &(name, hash, index)) in of_file.versions.iter().enumerate() {
-                let vernaux = Vernaux {
-                    flags: elf::VersionFlags(0),
-                    index: elf::VersionIndex(index),
-                    name,
-                    hash,
-                };
+            for (position, version) in of_file.versions.iter().enumerate() {
+                let &NeededVersion { name, hash, index, is_weak } = version;
+                // Without the flag ld.so ends a program whose library lacks the version (`match_symbol`).
+                let flags = if is_weak { elf::VER_FLG_WEAK } else { elf::VersionFlags(0) };
+                let vernaux = Vernaux { flags, index: elf::VersionIndex(index), name, hash };
                 let has_next = position + 1 < of_file.versions.len();
                 self.encoder.gnu_vernaux(&mut bytes, has_next, &vernaux);
             }
@@ -423,7 +446,9 @@ impl Dynamic {
             entries.push((elf::DT_VERDEFNUM, defined.into()));
         }
         // There is no lazy binding: every slot is filled before the table turns read-only.
-        entries.push((elf::DT_FLAGS, elf::DF_BIND_NOW.0));
+        // A library whose variables have a fixed distance from the thread pointer wants room there.
+        let static_tls = if self.has_static_tls { elf::DF_STATIC_TLS.0 } else { 0 };
+        entries.push((elf::DT_FLAGS, elf::DF_BIND_NOW.0 | static_tls));
         entries.push((elf::DT_FLAGS_1, self.flags.0));
         if self.interpreter.is_some() {
             entries.push((elf::DT_DEBUG, 0)); // debuggers find the libraries through it
@@ -468,14 +493,17 @@ fn needed_versions(
     let mut by_import = Vec::new();
     let library = |kept: &KeptImport| library_of(program, kept);
     for of_library in gathered.imports.chunk_by(|a, b| library(a) == library(b)) {
-        let mut versions = IndexMap::<&str, u16, FxBuildHasher>::default();
+        let mut versions = IndexMap::<&str, (u16, bool), FxBuildHasher>::default();
         for kept in of_library {
             let version = program.imports()[kept.import.index()].version.as_deref();
+            let is_weak = program.symbol(kept.symbol).binding == Binding::Weak;
             by_import.push(version.map(|version| {
-                *versions.entry(version).or_insert_with(|| {
+                let (index, all_weak) = versions.entry(version).or_insert_with(|| {
                     next += 1;
-                    next - 1
-                })
+                    (next - 1, true)
+                });
+                *all_weak &= is_weak;
+                *index
             }));
         }
         if versions.is_empty() {
@@ -484,7 +512,12 @@ fn needed_versions(
         let file = strings.add(&program.libraries()[library(&of_library[0]).index()].name);
         let versions = versions
             .into_iter()
-            .map(|(name, index)| (strings.add(name), elf::hash(name.as_bytes()), index))
+            .map(|(name, (index, is_weak))| NeededVersion {
+                name: strings.add(name),
+                hash: elf::hash(name.as_bytes()),
+                index,
+                is_weak,
+            })
             .collect();
         needed.push(NeededVersions { file, versions });
     }

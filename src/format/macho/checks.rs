@@ -1,6 +1,12 @@
 //! What a program may ask of macOS.
 
-use super::plan::{LOWEST_BASE, PAGE, SDK, is_dynamic, oldest_system, version};
+use std::collections::HashSet;
+
+use super::plan::{
+    LOWEST_BASE, PAGE, SDK, compatibility_version, current_version, is_dynamic, oldest_system,
+    run_path, version,
+};
+use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::program::{
     ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind, Start,
@@ -22,7 +28,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         ("heap.commit", wishes.heap.commit.is_some(), "memory is there once it is used"),
         (
             "start",
-            wishes.start != Start::Raw && !is_dynamic(program),
+            start_up::start(program) != Start::Raw && !is_dynamic(program),
             "at a fixed position nobody calls the entry",
         ),
         (
@@ -148,20 +154,40 @@ fn check_libraries(program: &Program<'_>, errors: &mut Collector) {
 /// What only a dynamic linker of another system reads, and what a library or an export cannot be.
 fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
     let target = program.target;
+    let wishes = &program.wishes;
     let is_library = program.kind == OutputKind::SharedLibrary;
     for (key, wished, why) in [
         ("interpreter", program.interpreter.is_some(), "dyld is the only dynamic linker"),
-        ("runpath", program.run_path.is_some(), "imports name their library by its path"),
-        ("libc", program.wishes.libc != Libc::default(), "libSystem is the only one"),
+        ("runpath", program.run_path.is_some() && !is_dynamic(program), "dyld does not load it"),
+        ("libc", wishes.libc != Libc::default(), "libSystem is the only one"),
         ("library-name", program.library_name.is_some() && !is_library, "it is no library"),
-        ("stack.size", program.wishes.stack.size.is_some() && is_library, "a library has no stack"),
-        ("start", program.wishes.start != Start::Raw && is_library, "nothing starts a library"),
+        ("current-version", wishes.current_version.is_some() && !is_library, "it is no library"),
+        (
+            "compatibility-version",
+            wishes.compatibility_version.is_some() && !is_library,
+            "it is no library",
+        ),
+        ("stack.size", wishes.stack.size.is_some() && is_library, "a library has no stack"),
+        ("start", start_up::start(program) != Start::Raw && is_library, "nothing starts a library"),
         ("position", !is_dynamic(program) && is_library, "dyld places libraries"),
     ] {
         if wished {
             let message = format!("`{key}` means nothing here on {target}: {why}");
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
+    }
+    check_run_path(program, errors);
+    let (current, compatible) = (current_version(program), compatibility_version(program));
+    if compatible > current {
+        let message = format!(
+            "`compatibility-version` is {compatible}, newer than the library itself, which is {current}"
+        );
+        let place = Place::Wish("compatibility-version");
+        let mut error = Error::new(ErrorKind::Conflict, message).at(place, "");
+        if wishes.current_version.is_some() {
+            error = error.at(Place::Wish("current-version"), "this is it");
+        }
+        errors.push(error);
     }
     if program.library_name.as_ref().is_some_and(|name| name.is_empty() || name.contains('\0')) {
         let message = "`library-name` is empty or holds a NUL";
@@ -193,7 +219,7 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
             errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
         }
     }
-    for export in &program.exports {
+    for (index, export) in program.exports.iter().enumerate() {
         let message = if !is_dynamic(program) {
             format!("a program at a fixed position exports nothing (here `{}`)", export.name)
         } else if export.version.is_some() {
@@ -205,7 +231,23 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         } else {
             continue;
         };
-        let place = Place::Symbol(export.symbol);
+        let place = Place::Export(index);
         errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+    }
+}
+
+/// Each folder is a load command of its own, and dyld refuses two of the same
+/// (`Policy::enforceNoDuplicateRPaths`).
+fn check_run_path(program: &Program<'_>, errors: &mut Collector) {
+    let mut known = HashSet::new();
+    for folder in run_path(program) {
+        let message = if folder.is_empty() || folder.contains('\0') {
+            format!("`runpath` has a folder {folder:?}, which is empty or holds a NUL")
+        } else if !known.insert(folder) {
+            format!("`runpath` has the folder `{folder}` twice")
+        } else {
+            continue;
+        };
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Wish("runpath"), ""));
     }
 }

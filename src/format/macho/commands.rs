@@ -12,7 +12,7 @@ use object::{LittleEndian as LE, U32, U64, pod};
 use super::MachO;
 use super::plan::{
     BINDS, DATA_CONST, EXPORTS, FIXUPS, FUNCTION_STARTS, INDIRECT_SYMBOLS, LINKEDIT, PAGE, SDK,
-    SIGNATURE, STRINGS, SYMBOLS, oldest_system,
+    SIGNATURE, STRINGS, SYMBOLS, compatibility_version, current_version, oldest_system,
 };
 use super::tables::{Tables, encoder, le32, library_name, name_16, with_headers};
 use crate::arch;
@@ -57,6 +57,8 @@ pub(super) enum Command {
     UnixThread,
     /// This library.
     Library(usize),
+    /// This folder, in which dyld looks for libraries.
+    RunPath(usize),
     /// Where its functions start.
     FunctionStarts,
     /// Where its signature is.
@@ -66,9 +68,10 @@ pub(super) enum Command {
 /// The only program that xnu takes for a dynamic linker (`load_dylinker`).
 const DYLINKER: &str = "/usr/lib/dyld";
 
-/// The version that a library is asked for, and the one it is said to have been linked with: 1.0.0, which
-/// every library has.
-const LIBRARY_VERSION: macho::Version = macho::Version(1 << 16);
+/// The version that a library is asked for, and the one it is said to have been linked with: none, which
+/// every library has. (Linkers give those no other that ask for none, and dyld before macOS 12 refuses a
+/// library whose compatibility version is older than the one asked for.)
+const ANY_VERSION: macho::Version = macho::Version(0);
 
 /// What dyld's and Apple's linker's library commands carry in place of a time.
 const LIBRARY_TIMESTAMP: u32 = 2;
@@ -109,9 +112,9 @@ pub(super) fn size_of_command(command: Command, tables: &Tables, gathered: &Gath
         Command::Library(index) => {
             return encoder.dylib_command_size(tables.libraries[index].path.len());
         }
-        Command::Dylinker => {
-            let with_nul = size_of::<macho::DylinkerCommand<LE>>() + DYLINKER.len() + 1;
-            with_nul.next_multiple_of(8)
+        Command::Dylinker => size_with_text(size_of::<macho::DylinkerCommand<LE>>(), DYLINKER),
+        Command::RunPath(index) => {
+            size_with_text(size_of::<macho::RpathCommand<LE>>(), &tables.run_path[index])
         }
         Command::Uuid => size_of::<macho::UuidCommand<LE>>(),
         Command::VersionMin => size_of::<macho::VersionMinCommand<LE>>(),
@@ -156,7 +159,22 @@ pub(super) fn encode(command: Command, linked: &Linked<'_, MachO>, bytes: &mut V
             encoder.symtab_command(bytes, &command);
         }
         Command::DynamicSymbolTable => dynamic_symbol_table(linked, bytes),
-        Command::Dylinker => dylinker(linked, bytes),
+        Command::Dylinker => {
+            let header = macho::DylinkerCommand {
+                cmd: U32::new(LE, macho::LC_LOAD_DYLINKER),
+                cmdsize: le32(command_size(command, linked)),
+                name: macho::LcStr { offset: le32(size_u32::<macho::DylinkerCommand<LE>>()) },
+            };
+            push_with_text(pod::bytes_of(&header), DYLINKER, bytes);
+        }
+        Command::RunPath(index) => {
+            let header = macho::RpathCommand {
+                cmd: U32::new(LE, macho::LC_RPATH),
+                cmdsize: le32(command_size(command, linked)),
+                path: macho::LcStr { offset: le32(size_u32::<macho::RpathCommand<LE>>()) },
+            };
+            push_with_text(pod::bytes_of(&header), &linked.tables.run_path[index], bytes);
+        }
         Command::Uuid => {
             let command = macho::UuidCommand {
                 cmd: U32::new(LE, macho::LC_UUID),
@@ -204,13 +222,14 @@ pub(super) fn encode(command: Command, linked: &Linked<'_, MachO>, bytes: &mut V
         }
         Command::UnixThread => unix_thread(linked, bytes),
         Command::LibraryName => {
-            let name = library_name(linked.gathered.program);
+            let program = linked.gathered.program;
+            let name = library_name(program);
             let command = DylibCommand {
                 cmd: macho::LC_ID_DYLIB,
                 name: name.as_bytes(),
                 timestamp: LIBRARY_ID_TIMESTAMP,
-                current_version: LIBRARY_VERSION,
-                compatibility_version: LIBRARY_VERSION,
+                current_version: packed(current_version(program)),
+                compatibility_version: packed(compatibility_version(program)),
             };
             encoder.dylib_command(bytes, &command);
         }
@@ -220,8 +239,8 @@ pub(super) fn encode(command: Command, linked: &Linked<'_, MachO>, bytes: &mut V
                 cmd: if library.weak { macho::LC_LOAD_WEAK_DYLIB } else { macho::LC_LOAD_DYLIB },
                 name: library.path.as_bytes(),
                 timestamp: LIBRARY_TIMESTAMP,
-                current_version: LIBRARY_VERSION,
-                compatibility_version: LIBRARY_VERSION,
+                current_version: ANY_VERSION,
+                compatibility_version: ANY_VERSION,
             };
             encoder.dylib_command(bytes, &command);
         }
@@ -243,16 +262,15 @@ fn page_zero(linked: &Linked<'_, MachO>, bytes: &mut Vec<u8>) {
     encoder().segment_command(bytes, &page_zero);
 }
 
-fn dylinker(linked: &Linked<'_, MachO>, bytes: &mut Vec<u8>) {
-    let size = command_size(Command::Dylinker, linked);
-    let header = macho::DylinkerCommand {
-        cmd: U32::new(LE, macho::LC_LOAD_DYLINKER),
-        cmdsize: le32(size),
-        name: macho::LcStr { offset: le32(size_u32::<macho::DylinkerCommand<LE>>()) },
-    };
-    let end = bytes.len() + size as usize;
-    bytes.extend_from_slice(pod::bytes_of(&header));
-    bytes.extend_from_slice(DYLINKER.as_bytes());
+/// Bytes of a command that ends with a text, its NUL included, in whole words.
+fn size_with_text(header: usize, text: &str) -> usize {
+    (header + text.len() + 1).next_multiple_of(8)
+}
+
+fn push_with_text(header: &[u8], text: &str, bytes: &mut Vec<u8>) {
+    let end = bytes.len() + size_with_text(header.len(), text);
+    bytes.extend_from_slice(header);
+    bytes.extend_from_slice(text.as_bytes());
     bytes.resize(end, 0);
 }
 
@@ -405,6 +423,9 @@ fn section_header(
     let (flags, reserved1, reserved2) = match section.role {
         Role::Kind(SectionKind::Code) => (regular | code, 0, 0),
         Role::Kind(SectionKind::Bss) => (macho::S_ZEROFILL.into(), 0, 0),
+        Role::Variables => (macho::S_THREAD_LOCAL_VARIABLES.into(), 0, 0),
+        Role::Kind(SectionKind::TlsData) => (macho::S_THREAD_LOCAL_REGULAR.into(), 0, 0),
+        Role::Kind(SectionKind::TlsBss) => (macho::S_THREAD_LOCAL_ZEROFILL.into(), 0, 0),
         // Both say where their part of the indirect symbols starts; stubs also how large each is.
         Role::Stubs => {
             let stub = arch::of(linked.layout.target.architecture).stub().code.len() as u64;

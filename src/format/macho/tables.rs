@@ -6,7 +6,7 @@ use object::write::macho::Encoder;
 use object::{Endianness, LittleEndian, U32};
 
 use super::commands::{Command, size_of_command};
-use super::plan::{LINKEDIT, has_chained_fixups, is_dynamic, oldest_system, version};
+use super::plan::{LINKEDIT, has_chained_fixups, is_dynamic, oldest_system, run_path, version};
 use crate::format::layout::{Gathered, GatheredSegment, KeptImport};
 use crate::format::plan::Role;
 use crate::format::{Options, Shape};
@@ -27,9 +27,11 @@ pub(super) struct NamedLibrary {
 }
 
 /// What is known before addresses are.
-pub(crate) struct Tables {
+pub struct Tables {
     pub(super) commands: Vec<Command>,
     pub(super) libraries: Vec<NamedLibrary>,
+    /// The folders in which dyld looks for libraries.
+    pub(super) run_path: Vec<String>,
     /// For each library of the program its ordinal, from 1, if it is kept.
     ordinals: Vec<Option<u8>>,
     /// For each output section of the gathered program its number in the file, from 1.
@@ -92,9 +94,11 @@ pub(super) fn size(gathered: &Gathered<'_>, options: &Options) -> Tables {
             has_header.then_some(number)
         })
         .collect();
+    let run_path: Vec<_> = run_path(program).map(str::to_owned).collect();
     let mut tables = Tables {
-        commands: commands(gathered, libraries.len()),
+        commands: commands(gathered, libraries.len(), run_path.len()),
         libraries,
+        run_path,
         ordinals,
         section_numbers,
         has_chains: has_chained_fixups(program),
@@ -135,7 +139,7 @@ fn libraries(gathered: &Gathered<'_>) -> (Vec<NamedLibrary>, Vec<Option<u8>>) {
 }
 
 /// Which load commands there are, in the order that Apple's linker writes them.
-fn commands(gathered: &Gathered<'_>, libraries: usize) -> Vec<Command> {
+fn commands(gathered: &Gathered<'_>, libraries: usize, run_path: usize) -> Vec<Command> {
     let program = gathered.program;
     let is_library = program.kind == OutputKind::SharedLibrary;
     let mut commands = Vec::new();
@@ -167,6 +171,7 @@ fn commands(gathered: &Gathered<'_>, libraries: usize) -> Vec<Command> {
         OutputKind::Executable => commands.push(Command::UnixThread),
     }
     commands.extend((0..libraries).map(Command::Library));
+    commands.extend((0..run_path).map(Command::RunPath));
     commands.extend([Command::FunctionStarts, Command::CodeSignature]);
     commands
 }

@@ -4,15 +4,30 @@
 //! offset of the node behind it. Offsets are ULEB128, so how large a node is depends on where others lie:
 //! they are placed again until nothing moves.
 
+use object::macho;
+
 use super::opcodes::push_uleb;
 
 /// A name that the trie leads to.
 #[derive(Clone, Debug)]
 pub(super) struct Export {
     pub(super) name: String,
-    /// Bytes from the Mach header.
-    pub(super) offset: u64,
+    pub(super) found: Found,
 }
+
+/// What is found under a name.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    /// A place: bytes from the Mach header.
+    Offset(u64),
+    /// What describes a thread-local variable: bytes from the Mach header.
+    ThreadLocal(u64),
+    /// What another library has: its ordinal, and the name there.
+    Reexport { ordinal: u8, name: String },
+}
+
+/// The flag of what another library has (`mach-o/loader.h`).
+const EXPORT_SYMBOL_FLAGS_REEXPORT: u64 = 8;
 
 struct Node {
     /// The payload of what is exported here; empty for none.
@@ -51,8 +66,24 @@ fn build(nodes: &mut Vec<Node>, exports: &[&Export], depth: usize) -> usize {
         exports.iter().partition(|export| export.name.len() == depth);
     if let Some(export) = here.first() {
         let mut payload = Vec::new();
-        push_uleb(&mut payload, 0); // flags: a plain address in this image
-        push_uleb(&mut payload, export.offset);
+        match &export.found {
+            Found::Offset(offset) => {
+                push_uleb(&mut payload, macho::EXPORT_SYMBOL_FLAGS_KIND_REGULAR.0.into());
+                push_uleb(&mut payload, *offset);
+            }
+            Found::ThreadLocal(offset) => {
+                push_uleb(&mut payload, macho::EXPORT_SYMBOL_FLAGS_KIND_THREAD_LOCAL.0.into());
+                push_uleb(&mut payload, *offset);
+            }
+            Found::Reexport { ordinal, name } => {
+                push_uleb(&mut payload, EXPORT_SYMBOL_FLAGS_REEXPORT);
+                push_uleb(&mut payload, (*ordinal).into());
+                // Nothing stands for the same name.
+                let name = if *name == export.name { "" } else { name };
+                payload.extend_from_slice(name.as_bytes());
+                payload.push(0);
+            }
+        }
         nodes[index].payload = payload;
     }
     let next_byte = |export: &&Export| export.name.as_bytes()[depth];
@@ -93,7 +124,7 @@ mod tests {
     use super::*;
 
     fn export(name: &str, offset: u64) -> Export {
-        Export { name: name.to_owned(), offset }
+        Export { name: name.to_owned(), found: Found::Offset(offset) }
     }
 
     #[test]
@@ -105,7 +136,8 @@ mod tests {
             .collect();
         let trie = encode(&exports);
         for wanted in &exports {
-            assert_eq!(find(&trie, &wanted.name), Some(wanted.offset), "{}", wanted.name);
+            let Found::Offset(offset) = wanted.found else { panic!("{wanted:?}") };
+            assert_eq!(find(&trie, &wanted.name), Some(offset), "{}", wanted.name);
         }
         assert_eq!(find(&trie, "_m"), None);
         assert_eq!(find(&trie, "_mai"), None);

@@ -3,15 +3,17 @@
 use std::collections::HashMap;
 
 use super::plan::{BASE_ALIGN, subsystem};
+use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::program::{
-    ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program, SectionKind, Start,
-    Subsystem,
+    Binding, Definition, ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program,
+    SectionKind, Start, Subsystem,
 };
 use crate::target::{Architecture, OperatingSystem};
 
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
     let mut errors = Collector::default();
+    let start = start_up::start(program);
     let is_firmware = program.target.operating_system == OperatingSystem::Uefi;
     check_position(program, is_firmware, &mut errors);
     check_subsystem(program, is_firmware, &mut errors);
@@ -30,20 +32,24 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Library(LibraryId::new(0));
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
-    if program.wishes.start == Start::Libc && is_firmware {
+    if start == Start::Libc && is_firmware {
         let message =
             format!("`start` cannot be libc on {}: there is no C library", program.target);
         let place = Place::Wish("start");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
-    if program.wishes.start == Start::Main {
+    if start == Start::Main {
         let message = format!(
             "`start` cannot be main on {}: nothing there splits a command line into arguments",
             program.target
         );
-        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("start"), "").help(
-            "start = \"libc\" has the C library do it; a raw entry gets what docs/ABI.md says",
-        ));
+        let help = if is_firmware {
+            "a raw entry gets what docs/ABI.md says"
+        } else {
+            "start = \"libc\" has the C library do it; a raw entry gets what docs/ABI.md says"
+        };
+        let error = Error::new(ErrorKind::Unsupported, message).at(Place::Wish("start"), "");
+        errors.push(error.help(help));
     }
     if program.wishes.oldest_system.is_some() {
         let message = format!("`oldest-system` means nothing on {}", program.target);
@@ -174,6 +180,8 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
     for (key, wished) in [
         ("interpreter", program.interpreter.is_some()),
         ("runpath", program.run_path.is_some()),
+        ("current-version", program.wishes.current_version.is_some()),
+        ("compatibility-version", program.wishes.compatibility_version.is_some()),
         ("libc", program.wishes.libc != Libc::default()),
         ("kind", is_library && is_firmware),
     ] {
@@ -183,27 +191,56 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         }
     }
     let lists = [("init", &program.init), ("fini", &program.fini)];
-    for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+    for (key, list) in lists.into_iter().filter(|(_, list)| is_firmware && !list.is_empty()) {
         let message = format!("`{key}` is not supported on {target}: nothing there runs it");
         let place = Place::Symbol(list[0]);
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
+    let is_raw = !is_library && start_up::start(program) == Start::Raw;
+    if let (true, false, Some(first)) = (is_raw, is_firmware, program.fini.first()) {
+        let message =
+            format!("nothing runs `fini` of a raw program on {target}: it ends where it wants to");
+        errors.push(
+            Error::new(ErrorKind::Unsupported, message)
+                .at(Place::Symbol(*first), "")
+                .help("start = \"libc\" has the C library run it when it exits"),
+        );
+    }
     for (id, section) in program.sections_with_ids() {
-        if matches!(section.kind, SectionKind::Init | SectionKind::Fini) {
+        let is_of_windows = matches!(section.kind, SectionKind::Init | SectionKind::Fini)
+            || section.kind.is_thread_local();
+        if is_firmware && is_of_windows || is_raw && section.kind == SectionKind::Fini {
             let message = format!("section `{}` is of a kind that {target} has not", section.name);
             let place = Place::Section { section: id, offset: 0 };
             errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
         }
     }
+    for (id, symbol) in program.symbols_with_ids() {
+        if symbol.binding == Binding::Weak && matches!(symbol.definition, Definition::Import(_)) {
+            let message = format!(
+                "`{}` cannot be weak on {target}: a program whose import is missing does not start there",
+                symbol.name
+            );
+            errors.push(
+                Error::new(ErrorKind::Unsupported, message)
+                    .at(Place::Symbol(id), "")
+                    .help("LoadLibraryA and GetProcAddress look for it while the program runs"),
+            );
+        }
+    }
     let mut ordinals = HashMap::new();
-    for export in &program.exports {
-        let place = Place::Symbol(export.symbol);
-        let message = if is_firmware {
+    for (index, export) in program.exports.iter().enumerate() {
+        let place = Place::Export(index);
+        let message = if is_firmware && is_library {
+            break; // told with what it is
+        } else if is_firmware {
             format!("{target} has no exports (here `{}`): nothing looks them up", export.name)
         } else if export.version.is_some() {
             format!("{target} knows no versions of an export (here of `{}`)", export.name)
         } else if export.name.is_empty() || export.name.contains('\0') {
             format!("{:?} is no name of an export: it is empty or holds a NUL", export.name)
+        } else if export.ordinal == Some(0) {
+            format!("`{}` cannot have the ordinal 0: they count from 1", export.name)
         } else if let Some(first) =
             export.ordinal.and_then(|ordinal| ordinals.insert(ordinal, &export.name))
         {

@@ -2,6 +2,7 @@
 
 use super::document::{Entry, Key, Located, Reader, list};
 use super::quantity;
+use super::shape::{Described, Shape, described};
 use super::source_map::SourceMap;
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::{
@@ -21,6 +22,8 @@ pub(super) struct WishTable {
     base: Option<Located<u64>>,
     subsystem: Option<Located<Subsystem>>,
     macos: Option<Located<SystemVersion>>,
+    current_version: Option<Located<SystemVersion>>,
+    compatibility_version: Option<Located<SystemVersion>>,
     start: Option<Located<Start>>,
     libc: Option<Located<Libc>>,
     stack: MemoryTable,
@@ -35,14 +38,28 @@ pub(super) struct MemoryTable {
 
 /// The keys of a `[stack]` or `[heap]`.
 pub(super) const MEMORY_KEYS: &[Key<MemoryTable>] = &[
-    Key { name: "size", read: |memory, reader, entry| memory.size = quantity::size(reader, entry) },
+    Key {
+        name: "size",
+        about: "The bytes of addresses that it may take.",
+        shape: Shape::Size,
+        read: |memory, reader, entry| memory.size = quantity::size(reader, entry),
+    },
     Key {
         name: "commit",
+        about: "The bytes of it that are there from the start: Windows.",
+        shape: Shape::Size,
         read: |memory, reader, entry| memory.commit = quantity::size(reader, entry),
     },
 ];
 
-const POSITIONS: &[(&str, Position)] =
+/// What a `[stack]` or `[heap]` can be.
+pub(super) const MEMORY: Shape = Shape::Table("memory", memory_keys);
+
+fn memory_keys() -> Vec<Described> {
+    described(&[MEMORY_KEYS])
+}
+
+pub(super) const POSITIONS: &[(&str, Position)] =
     &[("independent", Position::Independent), ("fixed", Position::Fixed)];
 
 impl WishTable {
@@ -86,15 +103,19 @@ impl WishTable {
     }
 
     pub(super) fn read_macos(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
-        let Some(Located { value: text, span }) = reader.located_string(entry) else { return };
-        match text.parse() {
-            Ok(value) => self.macos = Some(Located { value, span }),
-            Err(invalid) => {
-                let message = format!("`macos` cannot be \"{text}\": {invalid}");
-                let error = Error::new(ErrorKind::InvalidValue, message);
-                reader.errors.push(error.at(Place::Text(span), ""));
-            }
-        }
+        self.macos = version(reader, entry);
+    }
+
+    pub(super) fn read_current_version(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
+        self.current_version = version(reader, entry);
+    }
+
+    pub(super) fn read_compatibility_version(
+        &mut self,
+        reader: &mut Reader<'_>,
+        entry: &Entry<'_>,
+    ) {
+        self.compatibility_version = version(reader, entry);
     }
 
     pub(super) fn read_stack(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
@@ -115,6 +136,8 @@ impl WishTable {
         replace(&mut self.base, special.base.as_ref());
         replace(&mut self.subsystem, special.subsystem.as_ref());
         replace(&mut self.macos, special.macos.as_ref());
+        replace(&mut self.current_version, special.current_version.as_ref());
+        replace(&mut self.compatibility_version, special.compatibility_version.as_ref());
         replace(&mut self.start, special.start.as_ref());
         replace(&mut self.libc, special.libc.as_ref());
         for (memory, special) in
@@ -153,7 +176,13 @@ impl WishTable {
             base: said(map, "base", self.base.as_ref()).map(Address),
             subsystem: said(map, "subsystem", self.subsystem.as_ref()),
             oldest_system: said(map, "oldest-system", macos),
-            start: said(map, "start", self.start.as_ref()).unwrap_or_default(),
+            current_version: said(map, "current-version", self.current_version.as_ref()),
+            compatibility_version: said(
+                map,
+                "compatibility-version",
+                self.compatibility_version.as_ref(),
+            ),
+            start: said(map, "start", self.start.as_ref()),
             libc: said(map, "libc", self.libc.as_ref()).unwrap_or_default(),
             stack: self.stack.wish(map, "stack.size", "stack.commit"),
             heap: self.heap.wish(map, "heap.size", "heap.commit"),
@@ -176,6 +205,11 @@ impl MemoryTable {
     }
 }
 
+/// The words that stand for values.
+pub(super) fn words<T>(names: &[(&'static str, T)]) -> Vec<&'static str> {
+    names.iter().map(|(name, _)| *name).collect()
+}
+
 fn replace<T: Clone>(common: &mut Option<T>, special: Option<&T>) {
     if let Some(special) = special {
         *common = Some(special.clone());
@@ -186,6 +220,19 @@ fn said<T: Copy>(map: &mut SourceMap, key: &'static str, said: Option<&Located<T
     let said = said?;
     map.add_wish(key, &said.span);
     Some(said.value)
+}
+
+/// The entry as a version.
+fn version(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Located<SystemVersion>> {
+    let Located { value: text, span } = reader.located_string(entry)?;
+    match text.parse() {
+        Ok(value) => Some(Located { value, span }),
+        Err(invalid) => {
+            let message = format!("`{}` cannot be \"{text}\": {invalid}", entry.key);
+            let error = Error::new(ErrorKind::InvalidValue, message);
+            reader.refuse(error.at(Place::Text(span), ""))
+        }
+    }
 }
 
 /// The entry as one of these words.
