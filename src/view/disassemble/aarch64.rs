@@ -111,9 +111,11 @@ mod tests {
             .iter()
             .flat_map(|word| word.to_le_bytes())
             .collect();
-        let lines: Vec<_> = (0..3)
-            .map(|index| {
-                let decoded = step(0x1000 + index * 4, &code[index as usize * 4..], &mut state);
+        let lines: Vec<_> = (0x1000..)
+            .step_by(4)
+            .zip(code.chunks(4))
+            .map(|(address, word)| {
+                let decoded = step(address, word, &mut state);
                 (decoded.text, decoded.target)
             })
             .collect();
