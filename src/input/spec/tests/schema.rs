@@ -8,8 +8,8 @@ use jsonschema::Validator;
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
-use crate::error::ErrorKind;
 use super::reference::blocks;
+use crate::error::ErrorKind;
 use crate::input::spec::document::{entries, integer_value};
 use crate::input::spec::{read, schema};
 
