@@ -73,7 +73,7 @@ pub(super) fn lint(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match arguments.format {
         Format::Text => print::text(&text(&looked))?,
         Format::Json => print::json(&document(&looked))?,
-        Format::Sarif => print::json(&sarif::document(&looked))?,
+        Format::Sarif => print::pretty(&sarif::document(&looked))?,
     }
     let is_bad = |looked: &Looked<'_>| match &looked.result {
         Ok(lint) => lint.worst() == Some(Severity::Error),
@@ -159,12 +159,8 @@ fn counts(lint: &Lint) -> String {
     if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") }
 }
 
-/// The document's own version: it is raised when a key changes its meaning or goes.
-const VERSION: u32 = 1;
-
 #[derive(Serialize)]
 struct Document<'a> {
-    version: u32,
     files: Vec<JsonFile<'a>>,
 }
 
@@ -208,7 +204,7 @@ fn document<'a>(looked: &'a [Looked<'_>]) -> Document<'a> {
             },
         }
     });
-    Document { version: VERSION, files: files.collect() }
+    Document { files: files.collect() }
 }
 
 fn json_finding(finding: &Finding) -> JsonFinding<'_> {
@@ -298,7 +294,6 @@ fn explain(name: &str, format: Format) -> Result<ExitCode, Failure> {
 fn list(format: Format) -> Result<ExitCode, Failure> {
     #[derive(Serialize)]
     struct Rules {
-        version: u32,
         rules: Vec<JsonRule>,
     }
     match format {
@@ -317,7 +312,7 @@ fn list(format: Format) -> Result<ExitCode, Failure> {
         }
         Format::Json => {
             let rules = lint::rules().map(json_rule).collect();
-            print::json(&Rules { version: VERSION, rules })?;
+            print::json(&Rules { rules })?;
         }
         Format::Sarif => return Err(no_findings()),
     }
