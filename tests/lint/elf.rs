@@ -90,9 +90,9 @@ pub(crate) const CASES: &[Case] = &[
     }),
     case("elf/segment-order", PLAIN, |f| f.swap(f.load(5), f.data(), SEGMENT)),
     case("elf/segment-overlap", PLAIN, |f| {
-        let (code, data) = (f.load(5), f.data());
-        f.put_u64(data + ADDRESS, f.u64(code + ADDRESS));
-        f.put_u64(data + OFFSET, f.u64(code + OFFSET));
+        let (relro, data) = (f.load(6), f.data());
+        f.put_u64(data + ADDRESS, f.u64(relro + ADDRESS));
+        f.put_u64(data + OFFSET, f.u64(relro + OFFSET));
     }),
     case("elf/bss-not-writable", PLAIN, |f| f.put_u32(f.data() + FLAGS, 4)),
     case("elf/writable-executable", PLAIN, |f| f.set(f.data() + FLAGS, 1)),

@@ -47,7 +47,7 @@ fn bits_that_are_turned_over_are_no_panic() {
     let mut numbers = Numbers(0x5eed);
     for base in FILES {
         let whole = bases::file(*base).bytes;
-        for _ in 0..400 {
+        for _ in 0..150 {
             let mut bytes = whole.clone();
             for _ in 0..=numbers.below(4) {
                 // Half of them in the headers, where counts and offsets are.
@@ -65,7 +65,7 @@ fn words_of_ones_are_no_panic() {
     for base in FILES {
         let whole = bases::file(*base);
         for at in (0..0x600.min(whole.bytes.len() - 8)).step_by(4) {
-            for value in [u64::MAX, 1 << 63, 0x7fff_ffff, 10_000_000] {
+            for value in [u64::MAX, 10_000_000] {
                 let mut file = File::new(whole.bytes.clone());
                 file.put_u64(at, value);
                 let _ = lint::lint(&file.bytes);
