@@ -83,9 +83,8 @@ pub(super) fn lint(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn look(path: &Path) -> Looked<'_> {
-    let bytes = fs::read(path).map_err(|error| {
-        Error::new(ErrorKind::File, format!("cannot be read: {error}"))
-    });
+    let bytes = fs::read(path)
+        .map_err(|error| Error::new(ErrorKind::File, format!("cannot be read: {error}")));
     Looked { path, result: bytes.and_then(|bytes| lint::lint(&bytes)) }
 }
 
@@ -121,10 +120,8 @@ fn text(looked: &[Looked<'_>]) -> String {
             Ok(lint) => {
                 for finding in &lint.findings {
                     let title = level(finding.severity).primary_title(&finding.message);
-                    let place = format!(
-                        "{path}:{:#x} ({})",
-                        finding.place.offset, finding.place.structure
-                    );
+                    let place =
+                        format!("{path}:{:#x} ({})", finding.place.offset, finding.place.structure);
                     let group = Group::with_title(title.id(finding.rule.name))
                         .element(Origin::path(place))
                         .element(Level::NOTE.message(format!(
@@ -200,12 +197,9 @@ fn document<'a>(looked: &'a [Looked<'_>]) -> Document<'a> {
     let files = looked.iter().map(|Looked { path, result }| {
         let path = path.display().to_string();
         match result {
-            Err(error) => JsonFile {
-                path,
-                file: None,
-                error: Some(error.to_string()),
-                findings: Vec::new(),
-            },
+            Err(error) => {
+                JsonFile { path, file: None, error: Some(error.to_string()), findings: Vec::new() }
+            }
             Ok(lint) => JsonFile {
                 path,
                 file: Some(&lint.file),

@@ -35,7 +35,7 @@ use std::borrow::Cow;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::target::Target;
+use crate::target::{FileTarget, Target};
 
 /// What is made of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,8 +54,8 @@ impl OutputKind {
 
     /// What the name of such a file ends with on `target`, the dot included.
     #[must_use]
-    pub fn suffix(self, target: Target) -> &'static str {
-        let row = target.row();
+    pub fn suffix(self, target: impl Into<FileTarget>) -> &'static str {
+        let row = target.into().slices()[0].row();
         match self {
             Self::Executable => row.executable_suffix,
             Self::SharedLibrary => row.library_suffix.unwrap_or(row.executable_suffix),
@@ -121,6 +121,19 @@ impl<'data> Program<'data> {
             libraries: Vec::new(),
             imports: Vec::new(),
             globals: IndexMap::default(),
+        }
+    }
+
+    /// What its file is called where systems look for it: the last part of the library's name, or else the
+    /// program's name with what such files end with.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let own = || format!("{}{}", self.name, self.kind.suffix(self.target));
+        match (self.kind, &self.library_name) {
+            (OutputKind::SharedLibrary, Some(name)) => {
+                name.rsplit('/').next().unwrap_or(name).to_owned()
+            }
+            _ => own(),
         }
     }
 
@@ -262,6 +275,31 @@ impl<'data> Program<'data> {
     /// Each symbol with its id.
     pub fn symbols_with_ids(&self) -> impl Iterator<Item = (SymbolId, &Symbol<'data>)> {
         self.symbols.iter().enumerate().map(|(index, symbol)| (SymbolId::new(index), symbol))
+    }
+
+    /// Whether it meets others when it is loaded: it is a library, imports or exports.
+    #[must_use]
+    pub fn is_dynamic(&self) -> bool {
+        self.kind == OutputKind::SharedLibrary
+            || !self.libraries.is_empty()
+            || !self.exports.is_empty()
+    }
+
+    /// Whether something of it goes into sections of this kind, lists of functions included.
+    #[must_use]
+    pub fn has(&self, kind: SectionKind) -> bool {
+        let is_listed = match kind {
+            SectionKind::Init => !self.init.is_empty(),
+            SectionKind::Fini => !self.fini.is_empty(),
+            _ => false,
+        };
+        is_listed || self.sections.iter().any(|section| section.kind == kind)
+    }
+
+    /// Whether it has variables that every thread has a copy of its own of.
+    #[must_use]
+    pub fn has_thread_locals(&self) -> bool {
+        self.sections.iter().any(|section| section.kind.is_thread_local())
     }
 
     /// A section by its id.

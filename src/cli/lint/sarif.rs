@@ -20,8 +20,7 @@ pub(super) fn document(looked: &[Looked<'_>]) -> Value {
         found().map(|(_, finding)| (finding.rule.name, finding.rule)).collect();
     // In the order of the tables, as `--rules` lists them.
     let broken: Vec<_> = rules().filter(|rule| broken.contains_key(rule.name)).collect();
-    let results: Vec<_> =
-        found().map(|(path, finding)| result(path, finding, &broken)).collect();
+    let results: Vec<_> = found().map(|(path, finding)| result(path, finding, &broken)).collect();
     let artifacts: Vec<_> =
         looked.iter().map(|looked| json!({ "location": { "uri": uri(looked.path) } })).collect();
     let unread: Vec<_> = looked

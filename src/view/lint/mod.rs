@@ -82,8 +82,6 @@ pub fn lint(bytes: &[u8]) -> Result<Lint, Error> {
 
 /// What is said of a file that the rules are not about.
 fn unsupported(what_it_is: &str) -> Error {
-    let message = format!(
-        "not an ELF64, Mach-O or PE32+ file for x86-64 or arm64: {what_it_is}"
-    );
+    let message = format!("not an ELF64, Mach-O or PE32+ file for x86-64 or arm64: {what_it_is}");
     Error::new(ErrorKind::Unsupported, message)
 }

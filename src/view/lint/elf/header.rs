@@ -173,9 +173,9 @@ fn table_mapped(elf: &Elf<'_>, report: &mut Report<'_>) {
     let Some(segments) = &elf.segments else { return };
     let start = elf.header.e_phoff.get(LE);
     let end = start + segments.len() as u64 * PROGRAM_HEADER_SIZE;
-    let is_mapped = elf.loads().any(|load| {
-        load.offset <= start && load.offset.saturating_add(load.file_size) >= end
-    });
+    let is_mapped = elf
+        .loads()
+        .any(|load| load.offset <= start && load.offset.saturating_add(load.file_size) >= end);
     if !is_mapped && elf.loads().next().is_some() {
         let message = format!("no load segment holds the program headers at {start:#x}..{end:#x}");
         report.add(Elf::field(field!(Header, e_phoff)), message);
@@ -189,7 +189,9 @@ fn entry(elf: &Elf<'_>, report: &mut Report<'_>) {
     let entry = elf.header.e_entry.get(LE);
     let message = match elf.load_at(entry, 1) {
         Some(load) if load.has(elf::PF_X) => return,
-        Some(load) => format!("the entry {entry:#x} is in segment {}, which is not executable", load.index),
+        Some(load) => {
+            format!("the entry {entry:#x} is in segment {}, which is not executable", load.index)
+        }
         None => format!("no load segment holds the entry {entry:#x}"),
     };
     report.add(Elf::field(field!(Header, e_entry)), message);

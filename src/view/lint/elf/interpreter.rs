@@ -145,8 +145,7 @@ fn machine(elf: &Elf<'_>, report: &mut Report<'_>) {
         && *machine != Some(elf.architecture)
         && let Some((segment, _)) = elf.interpreter()
     {
-        let message =
-            format!("`{}` is no dynamic linker for {}", text(path), elf.architecture);
+        let message = format!("`{}` is no dynamic linker for {}", text(path), elf.architecture);
         report.add(segment.place(field!(Header, p_offset)), message);
     }
 }

@@ -158,11 +158,7 @@ fn symbol_tables(elf: &Elf<'_>, report: &mut Report<'_>) {
 }
 
 /// Says which of three entries are missing, where one of them is there.
-fn together(
-    elf: &Elf<'_>,
-    report: &mut Report<'_>,
-    entries: [(elf::DynamicTag, &str); 3],
-) {
+fn together(elf: &Elf<'_>, report: &mut Report<'_>, entries: [(elf::DynamicTag, &str); 3]) {
     let Some(dynamic) = dynamic(elf) else { return };
     let there = entries.iter().find(|(tag, _)| dynamic.entry(*tag).is_some());
     let Some((there, name)) = there else { return };
@@ -176,20 +172,14 @@ fn together(
 }
 
 fn rela_incomplete(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let entries = [
-        (elf::DT_RELA, "DT_RELA"),
-        (elf::DT_RELASZ, "DT_RELASZ"),
-        (elf::DT_RELAENT, "DT_RELAENT"),
-    ];
+    let entries =
+        [(elf::DT_RELA, "DT_RELA"), (elf::DT_RELASZ, "DT_RELASZ"), (elf::DT_RELAENT, "DT_RELAENT")];
     together(elf, report, entries);
 }
 
 fn relr_incomplete(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let entries = [
-        (elf::DT_RELR, "DT_RELR"),
-        (elf::DT_RELRSZ, "DT_RELRSZ"),
-        (elf::DT_RELRENT, "DT_RELRENT"),
-    ];
+    let entries =
+        [(elf::DT_RELR, "DT_RELR"), (elf::DT_RELRSZ, "DT_RELRSZ"), (elf::DT_RELRENT, "DT_RELRENT")];
     together(elf, report, entries);
 }
 
@@ -219,7 +209,8 @@ fn jump_relocations(elf: &Elf<'_>, report: &mut Report<'_>) {
     if let Some(kind) = dynamic.entry(elf::DT_PLTREL)
         && kind.value != elf::DT_RELA.0.cast_unsigned()
     {
-        report.add(kind.place("DT_PLTREL"), format!("DT_PLTREL is {}, not 7 (DT_RELA)", kind.value));
+        report
+            .add(kind.place("DT_PLTREL"), format!("DT_PLTREL is {}, not 7 (DT_RELA)", kind.value));
     }
 }
 

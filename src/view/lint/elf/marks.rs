@@ -258,7 +258,10 @@ fn notes(elf: &Elf<'_>, report: &mut Report<'_>) {
         while at + 12 <= notes.len() {
             let Some((.., end)) = note(notes, at, align) else {
                 let place = Place::new(segment.offset + at, 12, "note");
-                report.add(place, format!("the note at {at:#x} of segment {} ends outside it", segment.index));
+                report.add(
+                    place,
+                    format!("the note at {at:#x} of segment {} ends outside it", segment.index),
+                );
                 break;
             };
             at = up(end, align);
@@ -294,7 +297,10 @@ fn properties(notes: Bytes<'_>) -> Result<(), String> {
             return Err(format!("property {kind:#x} has {size} bytes and ends outside it"));
         }
         if last.is_some_and(|last| last >= kind) {
-            return Err(format!("property {kind:#x} stands behind {:#x}", last.unwrap_or_default()));
+            return Err(format!(
+                "property {kind:#x} stands behind {:#x}",
+                last.unwrap_or_default()
+            ));
         }
         last = Some(kind);
         at = next;

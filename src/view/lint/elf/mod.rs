@@ -100,8 +100,7 @@ impl Segment {
 
     /// Whether it has these addresses in memory.
     fn holds(&self, address: u64, size: u64) -> bool {
-        address >= self.address
-            && address.checked_add(size).is_some_and(|end| end <= self.end())
+        address >= self.address && address.checked_add(size).is_some_and(|end| end <= self.end())
     }
 
     /// Where these addresses lie in the file, if all of them do.
@@ -131,7 +130,11 @@ struct Entry {
 
 impl Entry {
     fn place(&self, name: &str) -> Place {
-        Place::new(self.offset, size_of::<elf::Dyn64<LE>>() as u64, format!("dynamic table, {name}"))
+        Place::new(
+            self.offset,
+            size_of::<elf::Dyn64<LE>>() as u64,
+            format!("dynamic table, {name}"),
+        )
     }
 }
 
@@ -305,9 +308,8 @@ fn read_segments(data: Bytes<'_>, header: &elf::FileHeader64<LE>) -> Option<Vec<
 /// Programs and libraries have one type in the header; what else they have tells them apart.
 fn kind(elf: &Elf<'_>) -> Kind {
     let Some(dynamic) = &elf.dynamic else { return Kind::Program };
-    let is_program = dynamic
-        .value(elf::DT_FLAGS_1)
-        .is_some_and(|flags| flags & u64::from(elf::DF_1_PIE.0) != 0);
+    let is_program =
+        dynamic.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & u64::from(elf::DF_1_PIE.0) != 0);
     let is_linked = [elf::DT_SONAME, elf::DT_NEEDED, elf::DT_HASH, elf::DT_GNU_HASH]
         .iter()
         .any(|tag| dynamic.entry(*tag).is_some());

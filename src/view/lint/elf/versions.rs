@@ -238,9 +238,9 @@ fn unversioned(elf: &Elf<'_>, report: &mut Report<'_>) {
         let symbol = at.and_then(|at| Some((at, elf.data.read::<elf::Sym64<LE>>(at)?)));
         let Some((at, symbol)) = symbol.filter(|_| index != 0) else { continue };
         let Some(name) = elf.dynamic_string(symbol.st_name.get(LE).into()) else { continue };
-        let is_changed = CHANGED.iter().any(|(changed, on)| {
-            *changed == name && on.is_none_or(|on| on == elf.architecture)
-        });
+        let is_changed = CHANGED
+            .iter()
+            .any(|(changed, on)| *changed == name && on.is_none_or(|on| on == elf.architecture));
         let is_imported = symbol.st_shndx.get(LE) == elf::SHN_UNDEF;
         if is_changed && is_imported && !told.contains(&index) {
             told.push(index);

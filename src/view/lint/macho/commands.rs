@@ -237,8 +237,7 @@ fn exact_size(macho: &MachO<'_>, report: &mut Report<'_>) {
             _ => continue,
         };
         if command.size != wanted {
-            let message =
-                format!("{} has {} bytes, not {wanted}", command.name(), command.size);
+            let message = format!("{} has {} bytes, not {wanted}", command.name(), command.size);
             let place = command.place(field!(macho::LoadCommand<LE>, cmdsize));
             report.add(place, message);
         }

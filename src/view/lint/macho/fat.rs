@@ -173,8 +173,7 @@ pub(super) fn lint(data: Bytes<'_>) -> Result<Lint, Error> {
         let Some(bytes) = data.slice(slice.offset, slice.size) else { continue };
         // What has no rules here is passed over, as another system's slice is by a kernel.
         if let [0xcf, 0xfa, 0xed, 0xfe, ..] = bytes
-            && let Ok(file) =
-                super::slice(Bytes(bytes), slice.offset, slice.name(), &mut findings)
+            && let Ok(file) = super::slice(Bytes(bytes), slice.offset, slice.name(), &mut findings)
         {
             files.push(file);
         }
@@ -221,8 +220,7 @@ fn overlap(fat: &Fat<'_>, report: &mut Report<'_>) {
     }
     for pair in slices.windows(2) {
         if pair[0].offset.saturating_add(pair[0].size) > pair[1].offset {
-            let message =
-                format!("slices {} and {} share bytes", pair[0].index, pair[1].index);
+            let message = format!("slices {} and {} share bytes", pair[0].index, pair[1].index);
             report.add(pair[1].place(), message);
         }
     }
@@ -242,8 +240,7 @@ fn architecture(fat: &Fat<'_>, report: &mut Report<'_>) {
 
 fn twice(fat: &Fat<'_>, report: &mut Report<'_>) {
     for (index, slice) in fat.slices.iter().enumerate() {
-        let is_same =
-            |other: &&Slice| (other.cpu, other.subtype) == (slice.cpu, slice.subtype);
+        let is_same = |other: &&Slice| (other.cpu, other.subtype) == (slice.cpu, slice.subtype);
         if fat.slices[..index].iter().any(|other| is_same(&other)) {
             report.add(slice.place(), format!("slice {index} is for {} again", slice.name()));
         }

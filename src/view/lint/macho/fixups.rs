@@ -223,9 +223,8 @@ fn encodings(macho: &MachO<'_>, report: &mut Report<'_>) {
         report.add(command.whole(), message);
     }
     let table = macho.first(macho::LC_DYSYMTAB);
-    let table = table.and_then(|command| {
-        Some((command, macho.read::<macho::DysymtabCommand<LE>>(command)?))
-    });
+    let table = table
+        .and_then(|command| Some((command, macho.read::<macho::DysymtabCommand<LE>>(command)?)));
     if let Some((command, table)) = table
         && (table.nlocrel.get(LE) > 0 || table.nextrel.get(LE) > 0)
     {
@@ -282,7 +281,10 @@ fn starts_fault(
             segment.address.wrapping_sub(base)
         ))
     } else if format != Some(starts.pointer_format.get(LE)) {
-        Some(format!("pointer_format is {}, another segment's differs", starts.pointer_format.get(LE).0))
+        Some(format!(
+            "pointer_format is {}, another segment's differs",
+            starts.pointer_format.get(LE).0
+        ))
     } else if !(1..=14).contains(&starts.pointer_format.get(LE).0) {
         Some(format!("pointer_format is {}", starts.pointer_format.get(LE).0))
     } else if pages * u64::from(page_size) > up(segment.size, 0x4000) {

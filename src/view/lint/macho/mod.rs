@@ -243,9 +243,9 @@ impl<'d> MachO<'d> {
     }
 
     fn sections(&self) -> impl Iterator<Item = (&Segment, &Section)> {
-        self.segments.iter().flat_map(|segment| {
-            segment.sections.iter().map(move |section| (segment, section))
-        })
+        self.segments
+            .iter()
+            .flat_map(|segment| segment.sections.iter().map(move |section| (segment, section)))
     }
 
     /// The libraries that it links, in order: fixups name them by their place, from 1.
@@ -321,8 +321,7 @@ fn slice(
     };
     let architecture = macho.architecture;
     let sdk = macho.sdk();
-    let subject =
-        Subject { loaders, others: Vec::new(), architecture, kind: macho.kind, sdk };
+    let subject = Subject { loaders, others: Vec::new(), architecture, kind: macho.kind, sdk };
     let mut report = Report::new(&subject).within(start, part);
     let families = if macho.are_commands_whole { FAMILIES } else { &FAMILIES[..2] };
     for rule in families.iter().copied().flatten() {
@@ -379,9 +378,8 @@ fn read_commands(macho: &mut MachO<'_>) {
         let offset = macho.commands_end;
         let Some(command) = macho.data.read::<macho::LoadCommand<LE>>(offset) else { return };
         let size = u64::from(command.cmdsize.get(LE));
-        let is_inside = size >= LEAST_COMMAND
-            && offset + size <= end
-            && offset + size <= macho.data.len();
+        let is_inside =
+            size >= LEAST_COMMAND && offset + size <= end && offset + size <= macho.data.len();
         if !is_inside {
             return;
         }

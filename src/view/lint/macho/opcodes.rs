@@ -37,9 +37,8 @@ fn places(macho: &MachO<'_>) -> Vec<(u64, Result<Option<u64>, Damage>)> {
     let Ok(reader) = Reader::open(macho.data.0) else { return places };
     let Ok(Some(info)) = reader.dyld_info() else { return places };
     let rebases = u64::from(info.rebase_off.get(reader.endian));
-    places.extend(
-        reader.rebases(info).map(|rebase| (rebases, rebase.map(|rebase| rebase.address))),
-    );
+    places
+        .extend(reader.rebases(info).map(|rebase| (rebases, rebase.map(|rebase| rebase.address))));
     for (table, offset) in [
         (BindTable::Bind, info.bind_off),
         (BindTable::Weak, info.weak_bind_off),
@@ -95,6 +94,9 @@ fn locations(macho: &MachO<'_>, report: &mut Report<'_>) {
                 None => format!("{address:#x}, which no segment holds"),
             },
         };
-        report.add(Place::new(offset, 1, "rebase and bind opcodes"), format!("they fix up {message}"));
+        report.add(
+            Place::new(offset, 1, "rebase and bind opcodes"),
+            format!("they fix up {message}"),
+        );
     }
 }

@@ -144,7 +144,8 @@ fn thread_local_offset(macho: &MachO<'_>, report: &mut Report<'_>) {
                 continue;
             };
             let place = Place::new(at + 16, 8, format!("section {}, offset", section.name));
-            report.add(place, format!("the offset is {offset:#x}, the template has {size:#x} bytes"));
+            report
+                .add(place, format!("the offset is {offset:#x}, the template has {size:#x} bytes"));
         }
     }
 }

@@ -196,8 +196,11 @@ fn header_segment(macho: &MachO<'_>, report: &mut Report<'_>) {
         }
         (Some(header), None) => {
             if header.initial & (READ | EXECUTE) != READ | EXECUTE {
-                let message =
-                    format!("{} maps the header and is {}", header.name, protection(header.initial));
+                let message = format!(
+                    "{} maps the header and is {}",
+                    header.name,
+                    protection(header.initial)
+                );
                 report.add(header.place(field!(SegmentCommand, initprot)), message);
             }
         }
@@ -261,10 +264,8 @@ fn address(macho: &MachO<'_>, report: &mut Report<'_>) {
 fn wrap(macho: &MachO<'_>, report: &mut Report<'_>) {
     for segment in &macho.segments {
         if segment.address.checked_add(segment.size).is_none() {
-            let message = format!(
-                "{} has {:#x} bytes at {:#x}",
-                segment.name, segment.size, segment.address
-            );
+            let message =
+                format!("{} has {:#x} bytes at {:#x}", segment.name, segment.size, segment.address);
             report.add(segment.place(field!(SegmentCommand, vmsize)), message);
         }
     }
@@ -369,9 +370,8 @@ fn tail(macho: &MachO<'_>, segment: &Segment) -> Option<(u64, u64)> {
 fn zero_fill(macho: &MachO<'_>, report: &mut Report<'_>) {
     for segment in macho.segments.iter().filter(|segment| segment.file_size > 0) {
         // Only sections of zeros are read there; behind the last section nobody looks.
-        let is_used = segment.sections.iter().any(|section| {
-            section.is_zero_fill() && section.size > 0
-        });
+        let is_used =
+            segment.sections.iter().any(|section| section.is_zero_fill() && section.size > 0);
         let Some((offset, size)) = tail(macho, segment).filter(|_| is_used) else { continue };
         let bytes = macho.data.slice(offset, size).unwrap_or_default();
         if let Some(index) = bytes.iter().position(|byte| *byte != 0) {
@@ -423,8 +423,10 @@ fn section_offset(macho: &MachO<'_>, report: &mut Report<'_>) {
         let Some(inside) = section.address.checked_sub(segment.address) else { continue };
         let wanted = segment.offset.saturating_add(inside);
         if section.offset != wanted && macho.kind == Kind::Program {
-            let message =
-                format!("{} is at file offset {:#x}, not {wanted:#x}", section.name, section.offset);
+            let message = format!(
+                "{} is at file offset {:#x}, not {wanted:#x}",
+                section.name, section.offset
+            );
             report.add(section.place(field!(SectionHeader, offset)), message);
         }
     }

@@ -109,7 +109,8 @@ fn place(macho: &MachO<'_>, report: &mut Report<'_>) {
     let Some((command, offset, bytes)) = macho.linkedit(macho::LC_CODE_SIGNATURE) else { return };
     let end = offset + bytes.len();
     if end != macho.data.len() {
-        let message = format!("the signature ends at {end:#x}, the file at {:#x}", macho.data.len());
+        let message =
+            format!("the signature ends at {end:#x}, the file at {:#x}", macho.data.len());
         report.add(command.place(field!(LinkeditData, dataoff)), message);
     }
 }
@@ -195,9 +196,8 @@ fn directory(macho: &MachO<'_>, report: &mut Report<'_>) {
 /// CodeDirectories that can be believed.
 fn right<'d>(macho: &MachO<'d>) -> Vec<(u64, Bytes<'d>, Directory)> {
     let all = directories(macho).unwrap_or_default();
-    let right = all.into_iter().filter_map(|(at, bytes)| {
-        Some((at, bytes, directory_fault(bytes).ok()?))
-    });
+    let right =
+        all.into_iter().filter_map(|(at, bytes)| Some((at, bytes, directory_fault(bytes).ok()?)));
     right.collect()
 }
 
@@ -296,8 +296,7 @@ fn hashes(macho: &MachO<'_>, report: &mut Report<'_>) {
             };
             if Sha256::digest(contents)[..width] != *said {
                 let place = Place::new(start, size, format!("page {index}"));
-                let message =
-                    format!("page {index} has not the hash at {:#x}", at + offset);
+                let message = format!("page {index} has not the hash at {:#x}", at + offset);
                 report.add(place, message);
             }
         }

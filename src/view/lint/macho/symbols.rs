@@ -198,7 +198,8 @@ fn function_starts(macho: &MachO<'_>, report: &mut Report<'_>) {
         }
         address = address.saturating_add(distance);
         if !text.holds(address, 1) {
-            report.add(place, format!("a function at {address:#x}, which is outside {}", text.name));
+            report
+                .add(place, format!("a function at {address:#x}, which is outside {}", text.name));
             return;
         }
         rest = &rest[size..];
@@ -211,8 +212,7 @@ fn function_starts(macho: &MachO<'_>, report: &mut Report<'_>) {
 fn trie(macho: &MachO<'_>, report: &mut Report<'_>) {
     let alone = macho.linkedit(macho::LC_DYLD_EXPORTS_TRIE);
     let trie = alone.map(|(_, offset, bytes)| (offset, bytes)).or_else(|| {
-        let command =
-            macho.first(macho::LC_DYLD_INFO_ONLY).or(macho.first(macho::LC_DYLD_INFO))?;
+        let command = macho.first(macho::LC_DYLD_INFO_ONLY).or(macho.first(macho::LC_DYLD_INFO))?;
         let info: macho::DyldInfoCommand<LE> = macho.read(command)?;
         let offset = u64::from(info.export_off.get(LE));
         let bytes = macho.data.slice(offset, info.export_size.get(LE).into())?;
@@ -243,7 +243,8 @@ fn trie(macho: &MachO<'_>, report: &mut Report<'_>) {
                     _ => continue,
                 };
                 let place = Place::new(offset + export.node, 1, "exports trie");
-                let message = format!("`{}` stands for {outside:#x}, which is not there", export.name);
+                let message =
+                    format!("`{}` stands for {outside:#x}, which is not there", export.name);
                 report.add(place, message);
             }
         }

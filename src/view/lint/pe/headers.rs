@@ -211,8 +211,8 @@ fn inside_dos_header(pe: &Pe<'_>, report: &mut Report<'_>) {
 fn optional_header_size(pe: &Pe<'_>, report: &mut Report<'_>) {
     let size = u64::from(pe.file.size_of_optional_header.get(LE));
     let count = u64::from(pe.optional.number_of_rva_and_sizes.get(LE));
-    let wanted = size_of::<OptionalHeader>() as u64
-        + count * size_of::<pe::ImageDataDirectory>() as u64;
+    let wanted =
+        size_of::<OptionalHeader>() as u64 + count * size_of::<pe::ImageDataDirectory>() as u64;
     if count > 16 {
         let place = pe.optional(field!(OptionalHeader, number_of_rva_and_sizes));
         report.add(place, format!("NumberOfRvaAndSizes is {count}"));
@@ -256,10 +256,10 @@ fn headers_size(pe: &Pe<'_>, report: &mut Report<'_>) {
     let end = pe.section_table() + table;
     let place = pe.optional(field!(OptionalHeader, size_of_headers));
     if size < end {
-        report.add(place, format!("SizeOfHeaders is {size:#x}, the section table ends at {end:#x}"));
+        report
+            .add(place, format!("SizeOfHeaders is {size:#x}, the section table ends at {end:#x}"));
     } else if size > pe.data.len() {
-        let message =
-            format!("SizeOfHeaders is {size:#x}, the file ends at {:#x}", pe.data.len());
+        let message = format!("SizeOfHeaders is {size:#x}, the file ends at {:#x}", pe.data.len());
         report.add(place, message);
     }
 }
@@ -323,10 +323,8 @@ fn image_size_long(pe: &Pe<'_>, report: &mut Report<'_>) {
 fn image_size_alignment(pe: &Pe<'_>, report: &mut Report<'_>) {
     let size = u64::from(pe.optional.size_of_image.get(LE));
     if !size.is_multiple_of(pe.section_alignment()) {
-        let message = format!(
-            "SizeOfImage is {size:#x}, SectionAlignment {:#x}",
-            pe.section_alignment()
-        );
+        let message =
+            format!("SizeOfImage is {size:#x}, SectionAlignment {:#x}", pe.section_alignment());
         report.add(pe.optional(field!(OptionalHeader, size_of_image)), message);
     }
 }

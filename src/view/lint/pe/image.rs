@@ -211,10 +211,8 @@ fn subsystem(pe: &Pe<'_>, report: &mut Report<'_>) {
 }
 
 fn subsystem_version(pe: &Pe<'_>, report: &mut Report<'_>) {
-    let version = (
-        pe.optional.major_subsystem_version.get(LE),
-        pe.optional.minor_subsystem_version.get(LE),
-    );
+    let version =
+        (pe.optional.major_subsystem_version.get(LE), pe.optional.minor_subsystem_version.get(LE));
     if !((3, 10)..=(10, 0)).contains(&version) {
         let place = pe.optional(field!(OptionalHeader, major_subsystem_version));
         report.add(place, format!("the subsystem's version is {}.{}", version.0, version.1));

@@ -73,9 +73,9 @@ const DESCRIPTOR: u64 = size_of::<pe::ImageImportDescriptor>() as u64;
 pub(super) fn descriptors(pe: &Pe<'_>) -> (Vec<(u64, pe::ImageImportDescriptor)>, bool) {
     let mut found = Vec::new();
     let table = pe.directory(pe::IMAGE_DIRECTORY_ENTRY_IMPORT);
-    let Some((bytes, offset)) = table.and_then(|table| {
-        Some((pe.bytes_at(table.address)?, pe.file_offset(table.address, 1)?))
-    }) else {
+    let Some((bytes, offset)) = table
+        .and_then(|table| Some((pe.bytes_at(table.address)?, pe.file_offset(table.address, 1)?)))
+    else {
         return (found, true);
     };
     for at in (0..bytes.len()).step_by(20) {

@@ -241,9 +241,7 @@ impl<'d> Pe<'d> {
         if index >= count.min(16) {
             return None;
         }
-        let first = self.start
-            + 4
-            + (size_of::<FileHeader>() + size_of::<OptionalHeader>()) as u64;
+        let first = self.start + 4 + (size_of::<FileHeader>() + size_of::<OptionalHeader>()) as u64;
         let entry = first + (index * size_of::<pe::ImageDataDirectory>()) as u64;
         let directory = self.data.read::<pe::ImageDataDirectory>(entry)?;
         let address = u64::from(directory.virtual_address.get(LE));

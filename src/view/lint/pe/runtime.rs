@@ -182,7 +182,10 @@ fn guard_flags(pe: &Pe<'_>, report: &mut Report<'_>) {
     if flags.is_none_or(|flags| flags & pe::IMAGE_GUARD_CF_INSTRUMENTED.0 == 0) {
         let place = pe.optional(field!(super::OptionalHeader, dll_characteristics));
         let found = flags.map_or("none".to_owned(), |flags| format!("{flags:#x}"));
-        report.add(place, format!("the image has GUARD_CF, its load config's GuardFlags are {found}"));
+        report.add(
+            place,
+            format!("the image has GUARD_CF, its load config's GuardFlags are {found}"),
+        );
     }
 }
 
@@ -235,7 +238,9 @@ fn unwind_entries(pe: &Pe<'_>, report: &mut Report<'_>) {
             continue;
         }
         let data = match (pe.architecture, words) {
-            (Architecture::X86_64, [end, _]) if end < begin || !pe.is_mapped(begin, end - begin) => {
+            (Architecture::X86_64, [end, _])
+                if end < begin || !pe.is_mapped(begin, end - begin) =>
+            {
                 report.add(place, format!("the function at {begin:#x} ends at {end:#x}"));
                 continue;
             }
@@ -273,9 +278,11 @@ fn debug(pe: &Pe<'_>, report: &mut Report<'_>) {
         let size = u64::from(entry.size_of_data.get(LE));
         let place = Place::new(start + at, width, "debug directory entry");
         if size > 0 && pe.data.slice(offset, size).is_none() {
-            report.add(place, format!("{size:#x} bytes at offset {offset:#x}, which are not there"));
+            report
+                .add(place, format!("{size:#x} bytes at offset {offset:#x}, which are not there"));
         } else if size > 0 && address != 0 && pe.file_offset(address, size) != Some(offset) {
-            let message = format!("its data is at {address:#x} and at offset {offset:#x}, which differ");
+            let message =
+                format!("its data is at {address:#x} and at offset {offset:#x}, which differ");
             report.add(place, message);
         }
     }

@@ -1,14 +1,22 @@
 //! ELF64 files, opened as far as they are whole.
 
+mod dynamic;
 mod eh_frame_hdr;
 
 use object::elf::{FileHeader64, PT_LOAD, ProgramHeader64, SectionHeader64};
-use object::read::elf::{FileHeader, ProgramHeader, SectionHeader, SectionTable};
+use object::read::elf::{FileHeader, ProgramHeader as _, SectionHeader as _, SectionTable};
 use object::{Endianness, StringTable};
 
+pub use dynamic::Dynamic;
 pub use eh_frame_hdr::{EhFrameHdr, SearchTableEntry};
 
 use super::{Damage, bytes_at};
+
+/// A program header, of either byte order.
+pub type ProgramHeader = ProgramHeader64<Endianness>;
+
+/// A section header, of either byte order.
+pub type SectionHeader = SectionHeader64<Endianness>;
 
 /// An ELF64 file whose header could be read.
 #[derive(Clone, Debug)]
@@ -20,7 +28,7 @@ pub struct Elf<'data> {
     /// Its header, at offset 0.
     pub header: &'data FileHeader64<Endianness>,
     /// The program headers; none where they are damaged.
-    pub segments: &'data [ProgramHeader64<Endianness>],
+    pub segments: &'data [ProgramHeader],
     /// The section headers with their names; none where they are damaged.
     pub sections: SectionTable<'data, FileHeader64<Endianness>>,
     /// What could not be read.
@@ -62,7 +70,7 @@ impl<'data> Elf<'data> {
     }
 
     /// The program headers that are loaded.
-    pub fn loads(&self) -> impl Iterator<Item = &'data ProgramHeader64<Endianness>> + use<'data> {
+    pub fn loads(&self) -> impl Iterator<Item = &'data ProgramHeader> + use<'data> {
         let endian = self.endian;
         self.segments.iter().filter(move |segment| segment.p_type(endian) == PT_LOAD)
     }
@@ -91,10 +99,7 @@ impl<'data> Elf<'data> {
     ///
     /// # Errors
     /// When the section says that it has bytes behind the end of the file.
-    pub fn section_bytes(
-        &self,
-        section: &SectionHeader64<Endianness>,
-    ) -> Result<&'data [u8], Damage> {
+    pub fn section_bytes(&self, section: &SectionHeader) -> Result<&'data [u8], Damage> {
         section.data(self.endian, self.data).map_err(|_| {
             let (offset, size) = (section.sh_offset(self.endian), section.sh_size(self.endian));
             let message = format!("{size:#x} bytes, of which not all are in the file");

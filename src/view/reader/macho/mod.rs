@@ -6,6 +6,7 @@ mod dyld_info;
 mod exports_trie;
 mod function_starts;
 mod slices;
+mod unwind_info;
 
 use object::Endianness;
 use object::macho::{
@@ -19,6 +20,7 @@ pub use dyld_info::{BindTable, Binds, DyldFixup, Rebases};
 pub use exports_trie::{ExportsTrie, TrieExport, TrieTarget};
 pub use function_starts::FunctionStarts;
 pub use slices::{Slice, Slices};
+pub use unwind_info::{CompactUnwind, unwind_info};
 
 use super::{Damage, bytes_at, bytes_until};
 
@@ -52,10 +54,10 @@ pub struct Segment<'data> {
     pub bytes: &'data [u8],
 }
 
-impl Segment<'_> {
+impl<'data> Segment<'data> {
     /// Its name without the zeros behind it.
     #[must_use]
-    pub fn name(&self) -> &[u8] {
+    pub fn name(&self) -> &'data [u8] {
         self.command.name()
     }
 }
