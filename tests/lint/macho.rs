@@ -232,9 +232,14 @@ pub(crate) const CASES: &[Case] = &[
         let at = (start..start + 4).find(|at| f.bytes[*at] >> 4 == 2).expect("SET_SEGMENT");
         f.put(at, &[0x21]);
     }),
-    prepared("macho/initializer-section", ARM, |f| f.set(f.section("__DATA", 0) + SECTION_FLAGS, 9), |f| {
-        f.add_u64(f.section("__DATA", 0) + SECTION_SIZE, -3);
-    }),
+    prepared(
+        "macho/initializer-section",
+        ARM,
+        |f| f.set(f.section("__DATA", 0) + SECTION_FLAGS, 9),
+        |f| {
+            f.add_u64(f.section("__DATA", 0) + SECTION_SIZE, -3);
+        },
+    ),
     prepared(
         "macho/initializer-target",
         ARM,

@@ -26,7 +26,11 @@ struct Case {
 }
 
 /// A case whose file needs nothing more than what is built.
-const fn case(rule: &'static str, base: (&'static str, &'static str), breaks: fn(&mut File)) -> Case {
+const fn case(
+    rule: &'static str,
+    base: (&'static str, &'static str),
+    breaks: fn(&mut File),
+) -> Case {
     Case { rule, base, prepare: |_| (), breaks }
 }
 
@@ -119,9 +123,15 @@ fn rules_are_told_apart_and_say_all_that_they_have_to() {
         let Rule { name, demand, by, symptom, cure, source, .. } = rule;
         count += 1;
         assert!(names.insert(*name), "{name} is there twice");
-        assert!(!by.is_empty() && by.iter().all(|demand| demand.severity > Severity::Note), "{name}");
+        assert!(
+            !by.is_empty() && by.iter().all(|demand| demand.severity > Severity::Note),
+            "{name}"
+        );
         for text in [demand, symptom, cure, source] {
-            assert!(!text.is_empty() && !text.ends_with('.') && !text.contains("  "), "{name}: {text}");
+            assert!(
+                !text.is_empty() && !text.ends_with('.') && !text.contains("  "),
+                "{name}: {text}"
+            );
         }
         assert_eq!(lint::rule(name).map(|rule| rule.name), Some(*name));
     }
