@@ -11,6 +11,7 @@ mod errors;
 mod execution;
 mod firmware;
 mod golden;
+mod lint;
 mod options;
 mod read_back;
 #[path = "../support/runners.rs"]
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
             trials.extend(execution::trials(&case));
         }
         trials.push(read_back::trial(case.clone()));
+        trials.push(lint::trial(case.clone()));
         trials.extend(tools::trials(&case));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
