@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use minild::program::Contents;
-use minild::{Error, ErrorKind, Place, Program, Target};
+use minild::{Error, ErrorKind, FileTarget, Place, Program};
 use serde::Serialize;
 
 use super::report::Report;
-use super::spec_file::SpecFile;
+use super::spec_file::{SpecFile, check_slice};
 use super::table::{Side, Table};
 use super::timings::{Timing, Timings};
 use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
@@ -54,7 +54,7 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let mut timings = arguments.timings.then(Timings::start);
     let file = SpecFile::read(&arguments.spec)?;
     note(&mut timings, None);
-    let targets = file.targets(&arguments.targets)?;
+    let targets = file.files(&arguments.targets)?;
     if arguments.output.is_some() && targets.len() != 1 {
         let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
         return Err(Failure::Usage(format!(
@@ -69,39 +69,50 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
 
     let paths = paths(arguments, &file, &targets)?;
     let options = arguments.link.options();
-    let mut next = paths.iter();
-    let pending = file.link(&targets, |target, program| {
-        let path = next.next().expect("a path was made for each target");
-        check_inputs(&file, program, path)?;
-        let pending = minild::link_beside(program, &options, path);
+    let path_of = |target| {
+        let (_, path) = targets.iter().zip(&paths).find(|(known, _)| **known == target)?;
+        Some(path)
+    };
+    let path_of = |target| path_of(target).expect("a path was made for each target");
+    let check = |target: FileTarget, program: &Program<'_>| {
+        check_inputs(&file, program, path_of(target))?;
+        check_slice(target, program, &options)
+    };
+    let pending = file.link_files(&targets, check, |target, programs| {
+        let path = path_of(target);
+        let pending = match target {
+            FileTarget::Single(_) => minild::link_beside(&programs[0], &options, path),
+            FileTarget::Universal(_) => minild::link_universal_beside(programs, &options, path),
+        };
         note(&mut timings, Some(target));
         pending
     })?;
 
     let mut written = Vec::new();
     for ((pending, target), path) in pending.into_iter().zip(&targets).zip(&paths) {
-        let layout = pending.put_in_place().map_err(|errors| {
+        let size = pending.file_size().0;
+        pending.put_in_place().map_err(|errors| {
             let findings = errors.into_iter().map(Into::into).collect();
             Failure::Report(Report::new(file.source.clone(), findings))
         })?;
         let path = path.display().to_string();
-        written.push(Written { target: target.name(), path, size: layout.file_size.0 });
+        written.push(Written { target: target.name(), path, size });
     }
     print(arguments.print.format, &written, timings.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Takes the times of what ran for `target`, if anybody asked for them.
-fn note(timings: &mut Option<Timings>, target: Option<Target>) {
+fn note(timings: &mut Option<Timings>, target: Option<FileTarget>) {
     if let Some(timings) = timings {
-        timings.end(target.map(Target::name));
+        timings.end(target.map(FileTarget::name));
     }
 }
 
 fn to_stdout(
     arguments: &Arguments,
     file: &SpecFile,
-    targets: &[Target],
+    targets: &[FileTarget],
     mut timings: Option<Timings>,
 ) -> Result<ExitCode, Failure> {
     if arguments.print.format == Format::Json {
@@ -109,13 +120,17 @@ fn to_stdout(
         return Err(Failure::Usage(message));
     }
     let options = arguments.link.options();
-    let images = file.link(targets, |target, program| {
-        let image = minild::link(program, &options);
+    let check = |target, program: &Program<'_>| check_slice(target, program, &options);
+    let files = file.link_files(targets, check, |target, programs| {
+        let bytes = match target {
+            FileTarget::Single(_) => minild::link(&programs[0], &options).map(|image| image.bytes),
+            FileTarget::Universal(_) => minild::link_universal(programs, &options),
+        };
         note(&mut timings, Some(target));
-        image
+        bytes
     })?;
-    for image in images {
-        print::bytes(&image.bytes)?;
+    for bytes in files {
+        print::bytes(&bytes)?;
     }
     print_timings(timings.as_ref());
     Ok(ExitCode::SUCCESS)
@@ -125,7 +140,7 @@ fn to_stdout(
 fn paths(
     arguments: &Arguments,
     file: &SpecFile,
-    targets: &[Target],
+    targets: &[FileTarget],
 ) -> Result<Vec<PathBuf>, Failure> {
     if let Some(output) = &arguments.output {
         return Ok(vec![output.clone()]);
@@ -141,8 +156,8 @@ fn paths(
         return Err(Failure::Usage(message.to_owned()));
     };
     let several = targets.len() > 1;
-    let file_name = |target: &Target| {
-        let suffix = file.spec.kind(*target).suffix(*target);
+    let file_name = |target: &FileTarget| {
+        let suffix = file.spec.kind(target.slices()[0]).suffix(*target);
         if several { format!("{name}-{target}{suffix}") } else { format!("{name}{suffix}") }
     };
     Ok(targets.iter().map(|target| folder.join(file_name(target))).collect())

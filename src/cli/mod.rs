@@ -8,6 +8,8 @@ mod check;
 mod completions;
 mod layout;
 mod man;
+mod needs;
+mod new;
 mod print;
 mod report;
 mod run;
@@ -24,7 +26,9 @@ use std::time::Duration;
 
 use clap::error::ErrorKind as UsageError;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use minild::{Options, Target, error::nearest_name, target::TARGETS};
+use minild::error::nearest_name;
+use minild::target::{TARGETS, UNIVERSAL};
+use minild::{FileTarget, Options};
 
 use tempfile::TempDir;
 
@@ -42,6 +46,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::Arguments),
     Build(build::Arguments),
     Run(run::Arguments),
     Test(test::Arguments),
@@ -74,7 +79,7 @@ impl LinkArguments {
 struct TargetArguments {
     /// Only this target of the spec; may be given several times. `host` is this machine
     #[arg(long = "target", value_name = "TARGET", value_parser = target)]
-    targets: Vec<Target>,
+    targets: Vec<FileTarget>,
 }
 
 /// What every command that prints takes.
@@ -103,8 +108,9 @@ fn temporary_folder() -> Result<TempDir, Failure> {
 }
 
 /// Reads the name of a target.
-fn target(name: &str) -> Result<Target, String> {
-    name.parse().map_err(|error| match nearest_name(name, TARGETS.iter().map(|row| row.name)) {
+fn target(name: &str) -> Result<FileTarget, String> {
+    let names = TARGETS.iter().map(|row| row.name).chain(UNIVERSAL.iter().map(|row| row.name));
+    name.parse().map_err(|error| match nearest_name(name, names) {
         Some(near) => format!("{error}; did you mean `{near}`?"),
         None => format!("{error}; `minild targets` lists all"),
     })
@@ -145,6 +151,7 @@ pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.color.write_global();
     let (format, result) = match &arguments.command {
+        Command::New(arguments) => (arguments.print.format, new::new(arguments)),
         Command::Build(arguments) => (arguments.print.format, build::build(arguments)),
         Command::Run(arguments) => (Format::Text, run::run(arguments)),
         Command::Test(arguments) => (arguments.print.format, test::test(arguments)),
@@ -194,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_target_may_be_named_by_its_triple_and_a_slip_is_recognised() {
-        assert_eq!(target("x86_64-unknown-linux-gnu"), Ok(Target::X86_64_LINUX));
+        assert_eq!(target("x86_64-unknown-linux-gnu"), Ok(minild::Target::X86_64_LINUX.into()));
         assert!(target("x86-64-linux").unwrap_err().contains("`x86_64-linux`"));
         assert!(target("pdp11-unix").unwrap_err().contains("minild targets"));
     }

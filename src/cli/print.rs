@@ -23,8 +23,22 @@ pub(super) fn aside(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Prints a JSON document.
-pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
+/// The version of minild's JSON documents: what docs/JSON.md says of a key stays true while it stays the same.
+const JSON_VERSION: u32 = 1;
+
+/// Prints a JSON document of minild's own.
+pub(super) fn json(document: &impl Serialize) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Versioned<'d, D> {
+        version: u32,
+        #[serde(flatten)]
+        document: &'d D,
+    }
+    pretty(&Versioned { version: JSON_VERSION, document })
+}
+
+/// Prints JSON that has a form of its own.
+pub(super) fn pretty(value: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;
     text.push(b'\n');
     bytes(&text)

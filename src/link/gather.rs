@@ -18,8 +18,11 @@ use crate::units::Align;
 ///
 /// # Errors
 /// Bytes where only zeros can be.
+///
+/// # Panics
+/// When `plan` is another format's than that of the program's target.
 #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
-pub(crate) fn gather<'p>(
+pub fn gather<'p>(
     synthesized: &'p Synthesized<'p>,
     plan: &'static [SegmentRow],
 ) -> Result<Gathered<'p>> {

@@ -1,7 +1,7 @@
 //! `minild build`: which files it writes, that they are whole, and that an old one survives.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -110,6 +110,16 @@ fn a_dash_is_standard_input_and_standard_output() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = Folder::new();
+    folder.write("exits.toml", EXITS);
+    let build = ["build", "exits.toml", "--target", "x86_64-linux", "-o", "gone/exits"];
+    let ran = folder.run(&build);
+    ran.status(1).stderr_has("cannot write gone/exits: there is no folder gone");
+    assert_eq!(folder.names(), ["exits.toml"]);
+}
+
+#[test]
 fn stripped_means_without_symbols() {
     let folder = Folder::new();
     let hello = sample("hello.toml");
@@ -125,6 +135,38 @@ fn bss_takes_no_room_in_the_file() {
     let folder = Folder::new();
     folder.run(&["build", &sample("bss.toml")]).status(0);
     assert!(folder.read("bss-x86_64-linux").len() < 4096);
+}
+
+/// macOS keeps a signature with the file that it was read from: a new one is another file, and who has the old
+/// one open goes on with that.
+#[test]
+fn a_signed_file_is_never_rewritten() {
+    let folder = Folder::new();
+    let signed = r#"
+        [target.macos]
+        constants.status = 42
+        [target.x86_64-macos]
+        asm = "start: mov eax, status\nret"
+        [target.aarch64-macos]
+        asm = "start: mov w0, #status\nret"
+    "#;
+    for target in ["x86_64-macos", "aarch64-macos", "universal-macos"] {
+        folder.write("signed.toml", signed);
+        let build = ["build", "signed.toml", "--target", target, "-o", "signed"];
+        folder.run(&build).status(0);
+        let old = folder.read("signed");
+        let mut open = fs::File::open(folder.path("signed")).expect("it was built");
+        let before = open.metadata().expect("it is open").ino();
+
+        folder.write("signed.toml", &signed.replace("42", "43")).run(&build).status(0);
+        let after = fs::metadata(folder.path("signed")).expect("it was built").ino();
+        assert_ne!(before, after, "{target}");
+        assert_ne!(folder.read("signed"), old, "{target}");
+        let mut kept = Vec::new();
+        open.read_to_end(&mut kept).expect("it is open");
+        assert!(kept == old, "{target}");
+    }
+    assert_eq!(folder.names(), ["signed", "signed.toml"]);
 }
 
 /// An executable that runs is replaced while it runs: the old process goes on with the old file.

@@ -7,6 +7,8 @@
 #[allow(dead_code)]
 #[path = "../dynamic/bench.rs"]
 mod bench;
+#[path = "../support/runners.rs"]
+mod runners;
 #[path = "../support/trials.rs"]
 mod trials;
 
@@ -19,7 +21,8 @@ use minild::target::TARGETS;
 use minild::{OperatingSystem, Target};
 
 use bench::{Bench, tool};
-use trials::{Checked, missing, needing, no_runner};
+use runners::no_runner;
+use trials::{Checked, missing, needing};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/thread_locals");
 

@@ -379,19 +379,21 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(id), ""));
     }
     check_lookups(program, errors);
-    for export in &program.exports {
-        let version = export.version.as_deref().unwrap_or("none");
+    let is_wrong = |text: &str| text.is_empty() || text.contains('\0');
+    for (index, export) in program.exports.iter().enumerate() {
         let message = if let Some(ordinal) = export.ordinal {
             format!("{} knows no exports by number (here {ordinal})", program.target)
-        } else if [&*export.name, version].iter().any(|text| text.is_empty() || text.contains('\0'))
-        {
-            format!("the export {:?}: a name is not empty and holds no NUL", export.name)
+        } else if is_wrong(&export.name) {
+            format!("{:?} is no name of an export: it is empty or holds a NUL", export.name)
+        } else if let Some(version) = export.version.as_ref().filter(|version| is_wrong(version)) {
+            format!(
+                "{version:?} is no version of the export `{}`: it is empty or holds a NUL",
+                export.name
+            )
         } else {
             continue;
         };
-        errors.push(
-            Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(export.symbol), ""),
-        );
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Export(index), ""));
     }
     // 15 bits number versions (gABI extension, "Symbol Versioning": bit 15 hides one).
     let imported = program.imports().iter().filter(|import| import.version.is_some()).count();

@@ -43,9 +43,13 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
             "`start` cannot be main on {}: nothing there splits a command line into arguments",
             program.target
         );
-        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("start"), "").help(
-            "start = \"libc\" has the C library do it; a raw entry gets what docs/ABI.md says",
-        ));
+        let help = if is_firmware {
+            "a raw entry gets what docs/ABI.md says"
+        } else {
+            "start = \"libc\" has the C library do it; a raw entry gets what docs/ABI.md says"
+        };
+        let error = Error::new(ErrorKind::Unsupported, message).at(Place::Wish("start"), "");
+        errors.push(error.help(help));
     }
     if program.wishes.oldest_system.is_some() {
         let message = format!("`oldest-system` means nothing on {}", program.target);
@@ -225,9 +229,11 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         }
     }
     let mut ordinals = HashMap::new();
-    for export in &program.exports {
-        let place = Place::Symbol(export.symbol);
-        let message = if is_firmware {
+    for (index, export) in program.exports.iter().enumerate() {
+        let place = Place::Export(index);
+        let message = if is_firmware && is_library {
+            break; // told with what it is
+        } else if is_firmware {
             format!("{target} has no exports (here `{}`): nothing looks them up", export.name)
         } else if export.version.is_some() {
             format!("{target} knows no versions of an export (here of `{}`)", export.name)

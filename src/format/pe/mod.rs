@@ -3,6 +3,7 @@
 
 mod base_relocations;
 mod checks;
+mod checksum;
 mod exports;
 mod imports;
 mod plan;
@@ -12,6 +13,10 @@ mod write;
 
 use std::io;
 
+pub use base_relocations::BaseRelocations;
+pub use checksum::{checksum, set_checksum};
+pub use tables::Tables;
+
 use crate::error::Result;
 use crate::format::layout::{Body, Gathered};
 use crate::format::output::Output;
@@ -20,7 +25,8 @@ use crate::format::{Format, Linked, Options, Shape};
 use crate::program::Program;
 
 /// PE32+.
-pub(crate) struct Pe;
+#[derive(Clone, Copy, Debug)]
+pub struct Pe;
 
 impl Format for Pe {
     type Tables = tables::Tables;

@@ -307,12 +307,18 @@ fn fields(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
     Some(Contents::Fields(parts))
 }
 
-/// The file that the entry names, from the spec's folder.
+/// The bytes of the file that the entry names.
 pub(super) fn file(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    let (path, len) = file_path(reader, entry)?;
+    Some(Contents::File { path, len })
+}
+
+/// The path of the file that the entry names, from the spec's folder, and how many bytes it has.
+pub(super) fn file_path(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<(PathBuf, u64)> {
     let Located { value: name, span } = reader.located_string(entry)?;
     if name.is_empty() {
-        let error =
-            Error::new(ErrorKind::InvalidValue, "`file` is the path of a file, and this is empty");
+        let message = format!("`{}` is the path of a file, and this is empty", entry.key);
+        let error = Error::new(ErrorKind::InvalidValue, message);
         return reader.refuse(error.at(Place::Text(span), ""));
     }
     let path = reader.folder.join(&name);
@@ -321,7 +327,7 @@ pub(super) fn file(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Content
         Ok(metadata) if metadata.is_dir() => format!("`{name}` is a folder, not a file"),
         Ok(metadata) if !metadata.is_file() => format!("`{name}` is no regular file"),
         Ok(metadata) => match std::fs::File::open(&path) {
-            Ok(_) => return Some(Contents::File { path, len: metadata.len() }),
+            Ok(_) => return Some((path, metadata.len())),
             Err(error) => format!("`{name}` cannot be read: {}", in_words(&error)),
         },
     };

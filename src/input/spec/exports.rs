@@ -49,7 +49,7 @@ pub(super) const KEYS: &[Key<ExportTable>] = &[
     Key {
         name: "ordinal",
         about: "Its number: Windows.",
-        shape: Shape::Integer(0, u16::MAX as i128),
+        shape: Shape::Integer(1, u16::MAX as i128),
         read: |export, reader, entry| {
             let ordinal = reader.integer(entry, (1, u16::MAX.into()));
             export.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());
@@ -105,6 +105,7 @@ pub(super) fn add(exports: &Exports, program: &mut Program<'_>, map: &mut Source
     for wanted in &exports.exports {
         let symbol = program.reference(wanted.symbol.clone());
         map.add_symbol(symbol, &wanted.span);
+        map.add_export(&wanted.span);
         program.exports.push(Export {
             name: wanted.name.clone().into(),
             symbol,

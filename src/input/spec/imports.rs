@@ -53,7 +53,7 @@ pub(super) const KEYS: &[Key<ImportTable>] = &[
     Key {
         name: "ordinal",
         about: "Its number in the library, in the place of a name: Windows.",
-        shape: Shape::Integer(0, u16::MAX as i128),
+        shape: Shape::Integer(1, u16::MAX as i128),
         read: |import, reader, entry| {
             let ordinal = reader.integer(entry, (1, u16::MAX.into()));
             import.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());
@@ -84,7 +84,13 @@ pub(super) const SHAPE: Shape = Shape::Map(
 
 /// Reads `imports`, a table of libraries.
 pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Imports {
-    let Some(table) = reader.table(entry) else { return Imports::default() };
+    let DeValue::Table(table) = entry.value else {
+        let error = entry.must_be("a table of libraries");
+        let help =
+            "name the library that it comes from: imports.\"kernel32.dll\" = [\"ExitProcess\"]";
+        reader.errors.push(error.help(help));
+        return Imports::default();
+    };
     let mut libraries = Imports::default();
     for library in entries(table) {
         let Some(elements) = reader.array(&library, "an array of names") else { continue };

@@ -50,6 +50,7 @@ mod quantity;
 #[cfg(feature = "schema")]
 mod schema;
 mod section;
+mod settle;
 mod shape;
 mod source_map;
 mod syntax;
@@ -60,7 +61,7 @@ mod tests;
 mod text_map;
 mod wishes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
@@ -71,7 +72,7 @@ use targets::{Merged, TargetTable};
 
 use crate::error::{Error, ErrorKind, Errors, Place, Result};
 use crate::program::{OutputKind, Program};
-use crate::target::Target;
+use crate::target::{FileTarget, Target};
 
 #[cfg(feature = "schema")]
 pub use schema::schema;
@@ -82,10 +83,29 @@ pub use test_table::{End, Test};
 #[derive(Clone, Debug)]
 pub struct Spec {
     name: Option<String>,
+    files: Vec<Located<FileTarget>>,
+    /// The targets of all files, each once.
     targets: Vec<Located<Target>>,
     common: Layer,
     tables: Vec<TargetTable>,
+    needs: Vec<Need>,
     tests: Vec<Test>,
+}
+
+/// A spec that makes a shared library which a program needs to run.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// Where the spec lies.
+    pub path: PathBuf,
+    span: Span,
+}
+
+impl Need {
+    /// Where the program's spec names it, in bytes of its text.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
 }
 
 /// Reads a spec from bytes that should be UTF-8. `folder` is where the paths of `file` start.
@@ -127,7 +147,13 @@ impl Spec {
         self.name.as_deref()
     }
 
-    /// What the spec is for, in its own order. At least one.
+    /// The files that are to be made, in the spec's own order. At least one.
+    #[must_use]
+    pub fn files(&self) -> Vec<FileTarget> {
+        self.files.iter().map(|file| file.value).collect()
+    }
+
+    /// The targets that have a program in these files, in the spec's own order, each once.
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {
         self.targets.iter().map(|target| target.value).collect()
@@ -137,6 +163,12 @@ impl Spec {
     #[must_use]
     pub fn target_span(&self, target: Target) -> Option<Span> {
         self.targets.iter().find(|known| known.value == target).map(|known| known.span.clone())
+    }
+
+    /// The specs of the shared libraries that must lie beside the program when it runs.
+    #[must_use]
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
     }
 
     /// What running the program must show.
@@ -167,9 +199,10 @@ impl Spec {
 struct Document {
     name: Option<String>,
     /// What `targets` says, and where.
-    targets: Option<(Vec<Located<Target>>, Span)>,
+    targets: Option<(Vec<Located<FileTarget>>, Span)>,
     common: Layer,
     tables: Vec<TargetTable>,
+    needs: Vec<Need>,
     tests: Vec<Test>,
 }
 
@@ -189,7 +222,7 @@ const DOCUMENT_KEYS: &[Key<Document>] = &[
     Key {
         name: "targets",
         about: "What the spec is for, in the order in which it is built: every target with a table of its own if it is not said.",
-        shape: Shape::Array(&Shape::Words(targets::all_target_names)),
+        shape: Shape::Array(&Shape::Words(targets::file_target_names)),
         read: |document, reader, entry| {
             let targets = targets::read_targets(reader, entry);
             document.targets = Some((targets, entry.span.clone()));
@@ -204,6 +237,19 @@ const DOCUMENT_KEYS: &[Key<Document>] = &[
             for entry in entries(table) {
                 let table = targets::read_table(reader, &entry, &document.tables);
                 document.tables.extend(table);
+            }
+        },
+    },
+    Key {
+        name: "needs",
+        about: "Specs of shared libraries that the program needs beside it when it runs.",
+        shape: Shape::Array(&Shape::Path),
+        read: |document, reader, entry| {
+            let elements = reader.array(entry, "an array of paths of specs").unwrap_or_default();
+            for element in elements {
+                let need = data::file_path(reader, &element);
+                let span = element.span.clone();
+                document.needs.extend(need.map(|(path, _)| Need { path, span }));
             }
         },
     },
@@ -258,12 +304,13 @@ impl Document {
     }
 
     fn finish(self, reader: &mut Reader<'_>, is_empty: bool) -> Spec {
-        let Self { name, targets, common, tables, tests } = self;
+        let Self { name, targets, common, tables, needs, tests } = self;
         let said_at = targets.as_ref().map(|(_, span)| span.clone());
-        let targets = match targets {
-            Some((targets, _)) => targets,
+        let files = match targets {
+            Some((files, _)) => files,
             None => targets::full_targets(&tables),
         };
+        let targets = targets::of_files(&files);
         // Of a wrong target the reader knows already: then there is none because of that.
         if targets.is_empty() && reader.errors.is_empty() {
             let message = if is_empty { "the spec is empty" } else { "the spec is for no target" };
@@ -277,6 +324,6 @@ impl Document {
                 test.check(&built, &mut reader.errors);
             }
         }
-        Spec { name, targets, common, tables, tests }
+        Spec { name, files, targets, common, tables, needs, tests }
     }
 }

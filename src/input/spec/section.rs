@@ -121,6 +121,27 @@ pub(super) struct Unit<'s> {
     pub(super) members: Vec<(u64, Piece<'s>)>,
 }
 
+/// The sections of which all items are there, each with the place of its name and its size in bytes.
+pub(super) fn sizes<'m, 's>(
+    merged: &'m Merged<'s>,
+    pieces: &'m [Option<Piece<'s>>],
+) -> impl Iterator<Item = (&'s str, &'s Span, u64)> + use<'m, 's> {
+    merged.sections.iter().filter_map(|(&name, (span, table))| {
+        let mut end = Size::ZERO;
+        for item in &table.contents.as_ref()?.value {
+            let piece = pieces.iter().flatten().find(|piece| piece.item == item.value)?;
+            (_, end) = behind(end, piece)?;
+        }
+        Some((name, *span, end.0))
+    })
+}
+
+/// Where `piece` lies in a section whose pieces end at `end` so far, and where it ends.
+fn behind(end: Size, piece: &Piece<'_>) -> Option<(Size, Size)> {
+    let base = end.checked_align_up(piece.align())?;
+    Some((base, base.checked_add(Size(piece.body.len()))?))
+}
+
 /// Makes sections of `pieces`: each its own, or where a table wants it. A section of several lies where the
 /// first of its list would.
 pub(super) fn gather<'s>(
@@ -186,8 +207,9 @@ impl<'s> Gatherer<'s, '_> {
             let piece = self.pieces[index].take().expect("no other section has this item");
             let align = piece.align();
             section_align = section_align.max(align);
-            let base = end.and_then(|end| end.checked_align_up(align));
-            end = base.and_then(|base| base.checked_add(Size(piece.body.len())));
+            let place = end.and_then(|end| behind(end, &piece));
+            let base = place.map(|(base, _)| base);
+            end = place.map(|(_, end)| end);
             if let Some(problem) = misfit(&piece, kind, items.len()) {
                 let place = Place::Text(item.span.clone());
                 self.errors.push(Error::new(ErrorKind::Conflict, problem).at(place, ""));

@@ -32,7 +32,7 @@ use start_up::{add_start_up, want_libc};
 
 /// The program, and what the link adds to it.
 #[derive(Debug)]
-pub(crate) struct Synthesized<'p> {
+pub struct Synthesized<'p> {
     pub(crate) resolved: &'p Resolved<'p>,
     /// The link's own sections; their ids follow the program's.
     made: Vec<(Role, Section<'static>)>,
@@ -64,13 +64,18 @@ impl<'p> Synthesized<'p> {
     }
 
     /// Every section, the program's and then the link's own.
-    pub(crate) fn sections(&self) -> impl Iterator<Item = (SectionId, &Section<'_>)> {
+    pub fn sections(&self) -> impl Iterator<Item = (SectionId, &Section<'_>)> {
         let made = self.made.iter().map(|(_, section)| section as &Section<'_>);
         let all = self.program().sections().iter().map(|section| section as &Section<'_>);
         all.chain(made).enumerate().map(|(index, section)| (SectionId::new(index), section))
     }
 
-    pub(crate) fn section(&self, id: SectionId) -> &Section<'_> {
+    /// A section by its id.
+    ///
+    /// # Panics
+    /// When there is none of this id.
+    #[must_use]
+    pub fn section(&self, id: SectionId) -> &Section<'_> {
         match self.made_index(id) {
             Some(index) => &self.made[index].1,
             None => self.program().section(id),
@@ -78,7 +83,11 @@ impl<'p> Synthesized<'p> {
     }
 
     /// What a section is gathered as.
-    pub(crate) fn role(&self, id: SectionId) -> Role {
+    ///
+    /// # Panics
+    /// When there is none of this id.
+    #[must_use]
+    pub fn role(&self, id: SectionId) -> Role {
         match self.made_index(id) {
             Some(index) => self.made[index].0,
             None if self.promoted.contains(&id) => Role::Kind(SectionKind::RelRo),
@@ -122,7 +131,8 @@ impl<'p> Synthesized<'p> {
 
     /// The section and offset of the slot, or of the first of the slots, through which a relocation to `symbol`
     /// goes.
-    pub(crate) fn slot(&self, symbol: SymbolId, via: Via) -> Option<(SectionId, u64)> {
+    #[must_use]
+    pub fn slot(&self, symbol: SymbolId, via: Via) -> Option<(SectionId, u64)> {
         let symbol = self.winner(symbol);
         self.slots.get(&(symbol, self.slot_kind(symbol, via))).copied()
     }
@@ -133,22 +143,25 @@ impl<'p> Synthesized<'p> {
     }
 
     /// What describes a thread-local variable.
-    pub(crate) fn variable(&self, symbol: SymbolId) -> Option<SymbolId> {
+    #[must_use]
+    pub fn variable(&self, symbol: SymbolId) -> Option<SymbolId> {
         self.variables.get(&symbol).copied()
     }
 
     /// Each thread-local variable that is described, with the symbol of what does.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = (SymbolId, SymbolId)> {
+    pub fn variables(&self) -> impl Iterator<Item = (SymbolId, SymbolId)> {
         self.variables.iter().map(|(&symbol, &variable)| (symbol, variable))
     }
 
     /// The section and offset of the stub that jumps to `symbol`, if it is an import that is called.
-    pub(crate) fn stub(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
+    #[must_use]
+    pub fn stub(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
         self.stubs.get(&self.winner(symbol)).copied()
     }
 
-    /// The imports that are kept: by library, then in the program's order.
-    pub(crate) fn kept_imports(&self) -> Vec<KeptImport> {
+    /// The imports that something refers to: by library, then in the program's order.
+    #[must_use]
+    pub fn kept_imports(&self) -> Vec<KeptImport> {
         let mut kept: Vec<_> = self
             .imports
             .iter()
@@ -162,6 +175,12 @@ impl<'p> Synthesized<'p> {
             .collect();
         kept.sort_by_key(|kept| (self.library(kept.import), kept.import));
         kept
+    }
+
+    /// The words that are left for load time, in the order in which they were found.
+    #[must_use]
+    pub fn load_relocations(&self) -> &[LoadRelocation] {
+        &self.load_relocations
     }
 
     fn library(&self, import: ImportId) -> LibraryId {
@@ -217,10 +236,7 @@ impl<'p> Synthesized<'p> {
 /// as if it had one address, or in another system's way. Values are not
 /// known yet, so ranges are checked later.
 #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
-pub(crate) fn synthesize<'p>(
-    resolved: &'p Resolved<'p>,
-    loader: Loader,
-) -> Result<Synthesized<'p>> {
+pub fn synthesize<'p>(resolved: &'p Resolved<'p>, loader: Loader) -> Result<Synthesized<'p>> {
     let mut errors = Collector::default();
     let mut synthesized = Synthesized {
         resolved,
