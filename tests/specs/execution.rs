@@ -101,8 +101,10 @@ pub(crate) fn runs_as_its_tests_say(case: &Case, target: &str, runner: Option<&s
     for test in tests {
         let mut command = minild();
         command.arg("run").arg(&path).args(["--target", target]);
-        if case.variant == Variant::Stripped {
-            command.arg("--strip");
+        match case.variant {
+            Variant::Stripped => drop(command.arg("--strip")),
+            Variant::Symbols => drop(command.arg("--symbols")),
+            _ => {}
         }
         command.arg("--").args(test.args()).envs(test.env());
         if let Some(runner) = runner {
