@@ -22,6 +22,7 @@ used='
     clang                          clang
     llvm-mc                        llvm
     llvm-readobj                   llvm
+    llvm-readobj-19                llvm-19
     readelf                        binutils
 '
 needed=()

@@ -7,11 +7,11 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use minild::program::OutputKind;
-use minild::{Error, ErrorKind, Options, Place, Target};
+use minild::{Error, ErrorKind, FileTarget, Options, Place, Program, Target};
 
 use super::Failure;
 use super::report::{Finding, Report};
-use super::spec_file::SpecFile;
+use super::spec_file::{SpecFile, check_slice, link_to};
 
 /// The specs of the libraries that a program needs.
 #[derive(Debug)]
@@ -41,22 +41,23 @@ impl Needs {
     /// Builds all of them for `target` into `folder`, which has the program already.
     pub(super) fn build(
         &self,
-        target: Target,
+        target: FileTarget,
         folder: &Path,
         options: &Options,
     ) -> Result<(), Failure> {
         for library in &self.libraries {
-            library.link(&[target], |_, program| {
-                let path = folder.join(program.file_name());
+            let check = |target, program: &Program<'_>| check_slice(target, program, options);
+            library.link_files(&[target], check, |target, programs| {
+                let name = programs[0].file_name();
+                let path = folder.join(&name);
                 if path.exists() {
-                    let message =
-                        format!("two files for {target} are called `{}`", program.file_name());
+                    let message = format!("two files for {target} are called `{name}`");
                     return Err(Error::new(ErrorKind::Conflict, message)
                         .at(Place::Wish("library-name"), "")
                         .help("`library-name` gives a library another")
                         .into());
                 }
-                minild::link_to(program, options, &path)
+                link_to(target, programs, options, &path)
             })?;
         }
         Ok(())

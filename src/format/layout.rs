@@ -256,10 +256,18 @@ pub struct Segment {
 
 /// A layout in which the late tables are still missing.
 #[derive(Debug)]
-pub(crate) struct Body {
+pub struct Body {
     pub(crate) layout: Layout,
     /// The end of what is placed, in memory.
     pub(crate) end: Address,
+}
+
+impl Body {
+    /// What is placed so far.
+    #[must_use]
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
 }
 
 /// Where everything lies, in memory and in the file: every number is final.

@@ -5,11 +5,11 @@
 //! (the bytes of those tables) and `seal` (what depends on all other bytes). The passes drive them
 //! through `Format` and know none by name.
 
-pub(crate) mod elf;
+pub mod elf;
 pub mod layout;
-pub(crate) mod macho;
-pub(crate) mod output;
-pub(crate) mod pe;
+pub mod macho;
+pub mod output;
+pub mod pe;
 pub mod plan;
 
 use std::io;
@@ -34,21 +34,35 @@ pub struct Options {
 
 /// How large a table is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(crate) size: Size,
-    pub(crate) align: Align,
+pub struct Shape {
+    /// Bytes of the file, and of memory where it is mapped.
+    pub size: Size,
+    /// What its place is a multiple of.
+    pub align: Align,
 }
 
-/// Everything that the bytes of a table may depend on.
-pub(crate) struct Linked<'l, F: Format> {
-    pub(crate) gathered: &'l Gathered<'l>,
-    pub(crate) tables: &'l F::Tables,
-    pub(crate) late: &'l F::LateTables,
-    pub(crate) layout: &'l Layout,
+/// Everything that the bytes of a table may depend on: the products of one program's passes.
+pub struct Linked<'l, F: Format> {
+    /// Order and sizes.
+    pub gathered: &'l Gathered<'l>,
+    /// The tables whose sizes are known before addresses are.
+    pub tables: &'l F::Tables,
+    /// The others.
+    pub late: &'l F::LateTables,
+    /// Where everything lies.
+    pub layout: &'l Layout,
+}
+
+/// Keeps [`Format`] to the formats of this crate, so that a pass may ask them more one day.
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::elf::Elf {}
+    impl Sealed for super::macho::MachO {}
+    impl Sealed for super::pe::Pe {}
 }
 
 /// What the passes ask of a file format.
-pub(crate) trait Format {
+pub trait Format: sealed::Sealed {
     /// The tables whose sizes are known before addresses are.
     type Tables;
 
@@ -74,12 +88,18 @@ pub(crate) trait Format {
     const LOAD_RELOCATIONS: Option<TableId>;
 
     /// Sizes every table whose size does not depend on addresses.
+    ///
+    /// # Errors
+    /// More of something than the format can count.
     fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables>;
 
     /// How large such a table is; `None` where this program does not have it.
     fn shape(tables: &Self::Tables, table: TableId) -> Option<Shape>;
 
     /// Sizes the others, everything before them being placed.
+    ///
+    /// # Errors
+    /// What the format cannot say of these addresses; a file that is too large for it.
     fn size_late_tables(
         gathered: &Gathered<'_>,
         tables: &Self::Tables,
@@ -101,6 +121,9 @@ pub(crate) trait Format {
         Self: Sized;
 
     /// Patches in what depends on all other bytes.
+    ///
+    /// # Errors
+    /// When the output cannot be read back or written.
     fn seal(linked: &Linked<'_, Self>, options: &Options, output: &mut Output) -> io::Result<()>
     where
         Self: Sized;

@@ -20,7 +20,7 @@ const FILLED: usize = 512;
 
 /// A file in the making.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub struct Output {
     sink: Sink,
     /// Where what is being written starts in the sink.
     start: u64,
@@ -37,17 +37,20 @@ enum Sink {
 
 impl Output {
     /// Gathers the file in memory.
-    pub(crate) fn memory() -> Self {
+    #[must_use]
+    pub fn memory() -> Self {
         Self { sink: Sink::Memory(Vec::new()), start: 0, position: 0 }
     }
 
     /// Writes to `file`, which is empty and open for reading and writing.
-    pub(crate) fn file(file: File) -> Self {
+    #[must_use]
+    pub fn file(file: File) -> Self {
         Self { sink: Sink::File(BufWriter::new(file)), start: 0, position: 0 }
     }
 
     /// Keeps nothing: only what is wrong is of interest.
-    pub(crate) fn nothing() -> Self {
+    #[must_use]
+    pub fn nothing() -> Self {
         Self { sink: Sink::Nothing, start: 0, position: 0 }
     }
 
@@ -61,7 +64,8 @@ impl Output {
     }
 
     /// How long the file is so far.
-    pub(crate) fn position(&self) -> FileOffset {
+    #[must_use]
+    pub fn position(&self) -> FileOffset {
         FileOffset(self.position)
     }
 
@@ -168,7 +172,10 @@ impl Output {
     }
 
     /// Finishes: all bytes where they were gathered in memory, nothing where they are in a file.
-    pub(crate) fn finish(self) -> io::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn finish(self) -> io::Result<Vec<u8>> {
         match self.sink {
             Sink::Memory(memory) => Ok(memory),
             Sink::File(mut file) => {

@@ -18,7 +18,11 @@ use crate::units::Align;
 ///
 /// # Errors
 /// Bytes where only zeros can be.
-pub(crate) fn gather<'p>(
+///
+/// # Panics
+/// When `plan` is another format's than that of the program's target.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
+pub fn gather<'p>(
     synthesized: &'p Synthesized<'p>,
     plan: &'static [SegmentRow],
 ) -> Result<Gathered<'p>> {

@@ -25,7 +25,8 @@ struct Cursor {
 ///
 /// # Errors
 /// An image that spans more memory than the target has for it; an alignment that loading does not keep.
-pub(crate) fn lay_out_body<F: Format>(
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
+pub fn lay_out_body<F: Format>(
     synthesized: &Synthesized<'_>,
     gathered: &Gathered<'_>,
     tables: &F::Tables,
@@ -68,7 +69,8 @@ pub(crate) fn lay_out_body<F: Format>(
 ///
 /// # Errors
 /// An image that spans more memory than the target has for it.
-pub(crate) fn lay_out_late<F: Format>(
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
+pub fn lay_out_late<F: Format>(
     gathered: &Gathered<'_>,
     body: Body,
     tables: &F::LateTables,

@@ -26,7 +26,11 @@ const PAGE: i128 = 0x1000;
 ///
 /// # Errors
 /// Values that their fields cannot hold; files that cannot be read; output that cannot be written.
-pub(crate) fn write<F: Format>(
+///
+/// # Panics
+/// When what is in `linked` comes from the passes of another program.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
+pub fn write<F: Format>(
     synthesized: &Synthesized<'_>,
     linked: &Linked<'_, F>,
     output: &mut Output,

@@ -13,7 +13,7 @@ use crate::program::{Binding, Definition, OutputKind, Program, SectionKind, Symb
 
 /// The program with one definition for every symbol.
 #[derive(Debug)]
-pub(crate) struct Resolved<'p> {
+pub struct Resolved<'p> {
     pub(crate) program: &'p Program<'p>,
     /// For each symbol the one that defines its name.
     pub(crate) winners: Vec<SymbolId>,
@@ -22,8 +22,27 @@ pub(crate) struct Resolved<'p> {
 }
 
 impl Resolved<'_> {
+    /// Where the program starts; a library may have no such place.
+    #[must_use]
+    pub fn entry(&self) -> Option<SymbolId> {
+        self.entry
+    }
+
+    /// The symbol that defines the name of `id`.
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was resolved.
+    #[must_use]
+    pub fn winner(&self, id: SymbolId) -> SymbolId {
+        self.winners[id.index()]
+    }
+
     /// What a symbol stands for. A weak reference that nothing defines is the number 0.
-    pub(crate) fn definition(&self, id: SymbolId) -> Definition {
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was resolved.
+    #[must_use]
+    pub fn definition(&self, id: SymbolId) -> Definition {
         match self.program.symbol(self.winners[id.index()]).definition {
             Definition::Undefined => Definition::Absolute(0),
             definition => definition,
@@ -37,7 +56,8 @@ impl Resolved<'_> {
 /// Two strong definitions of a name; a strong reference, used or not, that nothing defines; a definition
 /// outside its section; no entry, or one that does not lie in code; an export of an import where the loader
 /// cannot pass it on.
-pub(crate) fn resolve<'p>(program: &'p Program<'p>, loader: Loader) -> Result<Resolved<'p>> {
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
+pub fn resolve<'p>(program: &'p Program<'p>, loader: Loader) -> Result<Resolved<'p>> {
     let mut errors = Collector::default();
     check_definitions(program, &mut errors);
 

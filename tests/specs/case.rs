@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use minild::arch::start_up;
 use minild::input::spec::{self, Spec};
-use minild::program::OutputKind;
+use minild::program::{OutputKind, Position, Start};
 use minild::{Architecture, Image, OperatingSystem, Options, Program, Target};
 
 use crate::Checked;
@@ -35,29 +36,43 @@ pub(crate) enum Variant {
     Fixed,
     /// Without symbols.
     Stripped,
+    /// For a macOS of the time before chained fixups.
+    OldMacOs,
 }
 
 impl Variant {
-    const ALL: [Self; 3] = [Self::Default, Self::Fixed, Self::Stripped];
+    const ALL: [Self; 4] = [Self::Default, Self::Fixed, Self::Stripped, Self::OldMacOs];
 
-    /// Firmware loads images where it has room, Windows for arm64 wants to place programs itself, and on macOS
-    /// a program at a fixed position can import nothing, so a spec says it itself. Libraries lie where there
-    /// is room.
-    fn is_for(self, target: Target, kind: OutputKind) -> bool {
-        let can_be_fixed = match target.operating_system {
-            _ if kind == OutputKind::SharedLibrary => false,
-            OperatingSystem::Linux => true,
-            OperatingSystem::Windows => target.architecture == Architecture::X86_64,
+    /// Firmware loads images where it has room, arm64 systems other than Linux want to place programs
+    /// themselves, a program at a fixed position has no libraries on macOS, and libraries
+    /// lie where there is room.
+    fn is_for(self, spec: &Spec, target: Target) -> bool {
+        let is_intel = target.architecture == Architecture::X86_64;
+        // Assembling takes its time, and every test of a process of its own comes by here.
+        let program = || spec.program(target).expect("specs are right").0;
+        match (self, target.operating_system) {
+            (Self::Default | Self::Stripped, _) => true,
+            (Self::Fixed, _) if spec.kind(target) == OutputKind::SharedLibrary => false,
+            (Self::Fixed, OperatingSystem::Linux) => true,
+            (Self::Fixed, OperatingSystem::Windows) => is_intel,
+            (Self::Fixed, OperatingSystem::MacOs) if is_intel => {
+                let program = program();
+                program.libraries().is_empty() && start_up::start(&program) == Start::Raw
+            }
+            (Self::OldMacOs, OperatingSystem::MacOs) => {
+                let wishes = program().wishes;
+                wishes.oldest_system.is_none() && wishes.position == Position::Independent
+            }
             _ => false,
-        };
-        self != Self::Fixed || can_be_fixed
+        }
     }
 
-    fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Default => "default",
             Self::Fixed => "fixed",
             Self::Stripped => "stripped",
+            Self::OldMacOs => "old_macos",
         }
     }
 }
@@ -67,19 +82,21 @@ impl Variant {
 pub(crate) struct Case {
     pub(crate) path: PathBuf,
     pub(crate) target: Target,
-    pub(crate) kind: OutputKind,
     pub(crate) variant: Variant,
 }
+
+/// What `minild new` writes. They run as they are.
+const TEMPLATES: &str = "src/cli/templates";
 
 /// Every case.
 pub(crate) fn all() -> Vec<Case> {
     let mut cases = Vec::new();
-    for path in specs("samples").into_iter().chain(specs("tests/programs")) {
+    for path in ["samples", TEMPLATES, "tests/programs"].into_iter().flat_map(specs) {
         let spec = read(&path);
         for target in spec.targets() {
-            let kind = spec.kind(target);
-            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(target, kind)) {
-                cases.push(Case { path: path.clone(), target, kind, variant });
+            for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target))
+            {
+                cases.push(Case { path: path.clone(), target, variant });
             }
         }
     }
@@ -94,15 +111,11 @@ pub(crate) fn read(path: &Path) -> Spec {
 }
 
 impl Case {
-    /// Whether its file is an ELF file, which some checks know by its own names.
-    pub(crate) fn is_elf(&self) -> bool {
-        self.target.operating_system == OperatingSystem::Linux
-    }
-
     /// What the test of this kind is called.
     pub(crate) fn test_name(&self, kind: &str) -> String {
         let name = self.path.file_stem().expect("a spec's file has a name").display();
-        format!("{kind}::{name}::{}::{}", self.target, self.variant.name())
+        let prefix = if self.path.starts_with(root().join(TEMPLATES)) { "new_" } else { "" };
+        format!("{kind}::{prefix}{name}::{}::{}", self.target, self.variant.name())
     }
 
     /// The text of the spec in this variant.
@@ -111,6 +124,11 @@ impl Case {
         match self.variant {
             // Keys of the document stand before its tables.
             Variant::Fixed => format!("position = \"fixed\"\n{text}"),
+            // The first that has every demand of its architecture, before chains.
+            Variant::OldMacOs => match self.target.architecture {
+                Architecture::X86_64 => format!("macos = \"10.13\"\n{text}"),
+                _ => format!("macos = \"11\"\n{text}"),
+            },
             Variant::Default | Variant::Stripped => text,
         }
     }

@@ -9,16 +9,20 @@ mod assembly;
 mod case;
 mod errors;
 mod execution;
+mod firmware;
 mod golden;
+mod options;
 mod read_back;
+mod signature;
 mod tools;
 #[path = "../support/trials.rs"]
 mod trials;
+mod universal;
+mod windows;
 
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
-use minild::program::OutputKind;
 
 use trials::{Checked, minild, missing, needing, no_runner};
 
@@ -27,14 +31,14 @@ fn main() -> ExitCode {
     let mut trials = errors::trials();
     trials.extend(assembly::trials());
     trials.extend(golden::trials());
+    trials.extend(options::trials());
+    trials.extend(firmware::trials());
+    trials.extend(signature::trials());
+    trials.extend(universal::trials());
+    trials.extend(windows::trials());
     for case in case::all() {
-        // A library runs in the program that needs it.
-        if case.kind == OutputKind::Executable {
-            trials.push(execution::trial(case.clone()));
-        }
-        if case.is_elf() {
-            trials.push(read_back::trial(case.clone()));
-        }
+        trials.extend(execution::trials(&case));
+        trials.push(read_back::trial(case.clone()));
         trials.extend(tools::trials(&case));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -8,18 +8,86 @@ use libtest_mimic::Trial;
 use crate::case::Case;
 use crate::{Checked, missing, needing};
 
-/// Tools, how each is asked for all that it can read, the package that has it, and whether it reads ELF only.
-const TOOLS: &[(&str, &[&str], &str, bool)] = &[
-    ("llvm-readobj", &["--all"], "llvm", false),
-    ("readelf", &["--all", "--wide"], "binutils", true),
+/// A tool, and how it is asked for all that it can read.
+struct Tool {
+    /// Its name; of LLVM's a version that knows chained fixups.
+    program: &'static str,
+    arguments: &'static [&'static str],
+    /// The Debian package that has it.
+    package: &'static str,
+    /// What it is to read.
+    format: &'static str,
+}
+
+const TOOLS: &[Tool] = &[
+    Tool { program: "llvm-readobj", arguments: &["--all"], package: "llvm", format: "ELF64" },
+    Tool {
+        program: "readelf",
+        arguments: &["--all", "--wide"],
+        package: "binutils",
+        format: "ELF64",
+    },
+    Tool {
+        program: "llvm-readobj-19",
+        arguments: &[
+            "--all",
+            "--macho-data-in-code",
+            "--macho-dysymtab",
+            "--macho-indirect-symbols",
+            "--macho-linker-options",
+            "--macho-segment",
+            "--macho-version-min",
+        ],
+        package: "llvm-19",
+        format: "Mach-O",
+    },
+    Tool {
+        program: "llvm-objdump-19",
+        arguments: &[
+            "--macho",
+            "--all-headers",
+            "--chained-fixups",
+            "--dyld-info",
+            "--exports-trie",
+            "--function-starts",
+            "--indirect-symbols",
+            "--dylibs-used",
+        ],
+        package: "llvm-19",
+        format: "Mach-O",
+    },
+    Tool {
+        program: "llvm-readobj-19",
+        arguments: &[
+            "--all",
+            "--coff-basereloc",
+            "--coff-debug-directory",
+            "--coff-directives",
+            "--coff-exports",
+            "--coff-imports",
+            "--coff-load-config",
+            "--coff-resources",
+            "--coff-tls-directory",
+        ],
+        package: "llvm-19",
+        format: "PE32+",
+    },
+    Tool {
+        program: "llvm-objdump-19",
+        arguments: &["--private-headers", "--section-headers"],
+        package: "llvm-19",
+        format: "PE32+",
+    },
 ];
 
 pub(crate) fn trials(case: &Case) -> impl Iterator<Item = Trial> {
-    let tools = TOOLS.iter().filter(|(.., elf_only)| case.is_elf() || !elf_only);
-    tools.map(|&(tool, arguments, package, _)| {
+    let format = case.target.operating_system.format();
+    let tools = TOOLS.iter().filter(move |tool| tool.format == format);
+    tools.map(|tool| {
         let case = case.clone();
-        let name = case.test_name(tool);
-        needing(missing(tool, package), name, move || reads_cleanly(tool, arguments, &case))
+        let name = case.test_name(tool.program);
+        let missing = missing(tool.program, tool.package);
+        needing(missing, name, move || reads_cleanly(tool.program, tool.arguments, &case))
     })
 }
 
@@ -36,7 +104,8 @@ fn reads_cleanly(tool: &str, arguments: &[&str], case: &Case) -> Checked {
         }
         let complaint = |line: &&str| {
             let line = line.to_lowercase();
-            ["warning", "error", "corrupt", "<unknown", "invalid"]
+            // Names such as GetLastError are none.
+            ["warning:", "error:", "corrupt", "<unknown", "invalid"]
                 .iter()
                 .any(|word| line.contains(word))
         };

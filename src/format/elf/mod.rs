@@ -8,6 +8,8 @@ mod write;
 
 use std::io;
 
+pub use tables::Tables;
+
 use crate::error::Result;
 use crate::format::layout::{Body, Gathered};
 use crate::format::output::Output;
@@ -16,13 +18,15 @@ use crate::format::{Format, Linked, Options, Shape};
 use crate::program::Program;
 
 /// ELF64, little-endian.
-pub(crate) struct Elf;
+#[derive(Clone, Copy, Debug)]
+pub struct Elf;
 
 impl Format for Elf {
     type Tables = tables::Tables;
 
     type LateTables = ();
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
         plan::check(program)
     }
@@ -41,6 +45,7 @@ impl Format for Elf {
 
     const LOAD_RELOCATIONS: Option<TableId> = Some(plan::RELA_DYN);
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables> {
         tables::size(gathered, options)
     }
@@ -67,6 +72,7 @@ impl Format for Elf {
         write::table(linked, table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn seal(linked: &Linked<'_, Self>, _: &Options, output: &mut Output) -> io::Result<()> {
         seal::seal(linked.layout, output)
     }

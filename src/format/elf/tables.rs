@@ -63,7 +63,7 @@ pub(super) enum ProgramHeader {
 }
 
 /// The tables of a file, sized.
-pub(crate) struct Tables {
+pub struct Tables {
     pub(super) program_headers: Vec<ProgramHeader>,
     /// For each output section of the gathered program its section header's index.
     pub(super) header_indices: Vec<Option<u32>>,

@@ -8,6 +8,8 @@ mod linkedit;
 mod opcodes;
 mod plan;
 mod seal;
+mod sign;
+mod signature;
 mod symbols;
 mod tables;
 mod trie;
@@ -15,6 +17,10 @@ pub(crate) mod universal;
 mod write;
 
 use std::io;
+
+pub use linkedit::LinkEdit;
+pub use sign::sign;
+pub use tables::Tables;
 
 use crate::error::Result;
 use crate::format::layout::{Body, Gathered};
@@ -24,12 +30,14 @@ use crate::format::{Format, Linked, Options, Shape};
 use crate::program::Program;
 
 /// Mach-O 64, little-endian.
-pub(crate) struct MachO;
+#[derive(Clone, Copy, Debug)]
+pub struct MachO;
 
 impl Format for MachO {
     type Tables = tables::Tables;
     type LateTables = linkedit::LinkEdit;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
         checks::check(program)
     }
@@ -49,6 +57,7 @@ impl Format for MachO {
     // dyld finds its fixups by a load command; no code of the program looks for them.
     const LOAD_RELOCATIONS: Option<TableId> = None;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables> {
         Ok(tables::size(gathered, options))
     }
@@ -58,6 +67,7 @@ impl Format for MachO {
         Some(tables.headers_shape())
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_late_tables(
         gathered: &Gathered<'_>,
         tables: &Self::Tables,
@@ -78,6 +88,7 @@ impl Format for MachO {
         write::table(linked, table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn seal(linked: &Linked<'_, Self>, options: &Options, output: &mut Output) -> io::Result<()> {
         seal::seal(linked, options.threads, output)
     }

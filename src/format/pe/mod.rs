@@ -3,6 +3,7 @@
 
 mod base_relocations;
 mod checks;
+mod checksum;
 mod exports;
 mod imports;
 mod plan;
@@ -12,6 +13,10 @@ mod write;
 
 use std::io;
 
+pub use base_relocations::BaseRelocations;
+pub use checksum::{checksum, set_checksum};
+pub use tables::Tables;
+
 use crate::error::Result;
 use crate::format::layout::{Body, Gathered};
 use crate::format::output::Output;
@@ -20,12 +25,14 @@ use crate::format::{Format, Linked, Options, Shape};
 use crate::program::Program;
 
 /// PE32+.
-pub(crate) struct Pe;
+#[derive(Clone, Copy, Debug)]
+pub struct Pe;
 
 impl Format for Pe {
     type Tables = tables::Tables;
     type LateTables = base_relocations::BaseRelocations;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
         checks::check(program)
     }
@@ -45,6 +52,7 @@ impl Format for Pe {
     // The loader finds its relocations by a directory; no code of the program looks for them.
     const LOAD_RELOCATIONS: Option<TableId> = None;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_tables(gathered: &Gathered<'_>, _: &Options) -> Result<Self::Tables> {
         Ok(tables::size(gathered))
     }
@@ -53,6 +61,7 @@ impl Format for Pe {
         tables.shape(table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_late_tables(
         gathered: &Gathered<'_>,
         tables: &Self::Tables,
@@ -77,6 +86,7 @@ impl Format for Pe {
         write::table(linked, table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn seal(linked: &Linked<'_, Self>, _: &Options, output: &mut Output) -> io::Result<()> {
         seal::seal(linked.layout, output)
     }

@@ -28,7 +28,7 @@ use start_up::{add_start_up, want_libc};
 
 /// The program, and what the link adds to it.
 #[derive(Debug)]
-pub(crate) struct Synthesized<'p> {
+pub struct Synthesized<'p> {
     pub(crate) resolved: &'p Resolved<'p>,
     /// The link's own sections; their ids follow the program's.
     made: Vec<(Role, Section<'static>)>,
@@ -56,13 +56,18 @@ impl<'p> Synthesized<'p> {
     }
 
     /// Every section, the program's and then the link's own.
-    pub(crate) fn sections(&self) -> impl Iterator<Item = (SectionId, &Section<'_>)> {
+    pub fn sections(&self) -> impl Iterator<Item = (SectionId, &Section<'_>)> {
         let made = self.made.iter().map(|(_, section)| section as &Section<'_>);
         let all = self.program().sections().iter().map(|section| section as &Section<'_>);
         all.chain(made).enumerate().map(|(index, section)| (SectionId::new(index), section))
     }
 
-    pub(crate) fn section(&self, id: SectionId) -> &Section<'_> {
+    /// A section by its id.
+    ///
+    /// # Panics
+    /// When there is none of this id.
+    #[must_use]
+    pub fn section(&self, id: SectionId) -> &Section<'_> {
         match self.made_index(id) {
             Some(index) => &self.made[index].1,
             None => self.program().section(id),
@@ -70,7 +75,11 @@ impl<'p> Synthesized<'p> {
     }
 
     /// What a section is gathered as.
-    pub(crate) fn role(&self, id: SectionId) -> Role {
+    ///
+    /// # Panics
+    /// When there is none of this id.
+    #[must_use]
+    pub fn role(&self, id: SectionId) -> Role {
         match self.made_index(id) {
             Some(index) => self.made[index].0,
             None if self.promoted.contains(&id) => Role::Kind(SectionKind::RelRo),
@@ -112,18 +121,21 @@ impl<'p> Synthesized<'p> {
         }
     }
 
-    /// The section and offset of the slot that holds the address of `symbol`.
-    pub(crate) fn slot(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
+    /// The section and offset of the slot that holds the address of `symbol`, if a relocation wants it.
+    #[must_use]
+    pub fn slot(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
         self.slots.get(&self.winner(symbol)).copied()
     }
 
     /// The section and offset of the stub that jumps to `symbol`, if it is an import that is called.
-    pub(crate) fn stub(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
+    #[must_use]
+    pub fn stub(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
         self.stubs.get(&self.winner(symbol)).copied()
     }
 
-    /// The imports that are kept: by library, then in the program's order.
-    pub(crate) fn kept_imports(&self) -> Vec<KeptImport> {
+    /// The imports that something refers to: by library, then in the program's order.
+    #[must_use]
+    pub fn kept_imports(&self) -> Vec<KeptImport> {
         let mut kept: Vec<_> = self
             .imports
             .iter()
@@ -136,6 +148,12 @@ impl<'p> Synthesized<'p> {
             .collect();
         kept.sort_by_key(|kept| (self.library(kept.import), kept.import));
         kept
+    }
+
+    /// The words that are left for load time, in the order in which they were found.
+    #[must_use]
+    pub fn load_relocations(&self) -> &[LoadRelocation] {
+        &self.load_relocations
     }
 
     fn library(&self, import: ImportId) -> LibraryId {
@@ -183,10 +201,8 @@ impl<'p> Synthesized<'p> {
 /// without bytes, an address that would have to be written into code or into fewer than 8 bytes at load
 /// time, a subtraction without its addition, an import where its address cannot come. Values are not
 /// known yet, so ranges are checked later.
-pub(crate) fn synthesize<'p>(
-    resolved: &'p Resolved<'p>,
-    loader: Loader,
-) -> Result<Synthesized<'p>> {
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
+pub fn synthesize<'p>(resolved: &'p Resolved<'p>, loader: Loader) -> Result<Synthesized<'p>> {
     let mut errors = Collector::default();
     let mut synthesized = Synthesized {
         resolved,

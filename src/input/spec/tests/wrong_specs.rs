@@ -217,11 +217,11 @@ fn unknown_targets() {
             1:12-1:26: invalid-value: no target is called `x86_64-linus`
               help: did you mean `x86_64-linux`?
             1:28-1:34: invalid-value: no target is called `host`
-              help: a spec says the same on every machine: name the target
+              help: a spec says the same on every machine: name the target; `--target host` chooses this machine's
             2:9-2:15: invalid-value: no target, architecture or system is called `x86_65`
               help: did you mean `x86_64`?
             3:9-3:13: invalid-value: no target, architecture or system is called `host`
-              help: a spec says the same on every machine: name the target
+              help: a spec says the same on every machine: name the target; `--target host` chooses this machine's
         "#]],
     );
 }

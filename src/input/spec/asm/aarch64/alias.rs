@@ -250,6 +250,10 @@ fn bit_field(
 
 /// The same with what has several spellings in one of them.
 fn normal(mut mnemonic: String, mut operands: Vec<Operand>) -> Basic {
+    // Two conditions have two names: `b.lo` is `b.cc`.
+    if let Some(number) = mnemonic.strip_prefix("b.").and_then(operand::condition) {
+        mnemonic = format!("b.{}", operand::condition_name(number));
+    }
     let is_sum = matches!(&*mnemonic, "add" | "adds" | "sub" | "subs");
     if is_sum
         && let [_, _, last] = &mut operands[..]

@@ -131,6 +131,9 @@ fn references_of_arm64() {
         bl puts
         b.eq next
         beq next-4
+        b.lo next
+        b.hs next
+        blo next
         cbz x0, next
         cbnz w0, next
         tbz x0, #40, next
@@ -184,6 +187,8 @@ fn jumps_inside_the_text_of_arm64() {
         "start: b .end
         .again: subs x0, x0, #1
         b.ne .again
+        b.hs .again
+        b.cc .end
         cbz x0, .end
         tbz w0, #3, start
         bl .again

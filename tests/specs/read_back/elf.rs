@@ -1,43 +1,24 @@
-//! Read back: what two readers that nobody here wrote find in the file is what the layout says, and the
-//! bytes are the program's.
+//! ELF: segments, sections, symbols and load relocations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD};
-use libtest_mimic::{Failed, Trial};
+use minild::Image;
 use minild::format::layout::{LaidOutSection, Segment};
 use minild::format::plan::{Permissions, Role};
-use minild::program::{Contents, Definition, Import, ImportName, Section, SectionKind};
-use minild::{Image, Program};
+use minild::program::{Definition, Import, ImportName, Program, SectionKind};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
+use super::{mapped, pointers_are_the_programs, same};
 use crate::Checked;
-use crate::case::{Case, Variant};
+use crate::case::Variant;
 
-pub(crate) fn trial(case: Case) -> Trial {
-    Trial::test(case.test_name("reads_back"), move || {
-        case.link(|program, image| {
-            object_agrees(image)?;
-            goblin_agrees(image)?;
-            symbols_are_the_programs(program, image, case.variant)?;
-            bytes_are_the_programs(program, image)?;
-            load_relocations_are_the_programs(program, image, case.variant)?;
-            nothing_lies_between(image)
-        })
-    })
-}
-
-/// Fails with both sides where they differ.
-fn same<T: PartialEq + std::fmt::Debug>(what: &str, found: &T, expected: &T) -> Checked {
-    if found == expected {
-        Ok(())
-    } else {
-        Err(format!("{what}: the file says {found:#x?}, the layout {expected:#x?}").into())
-    }
-}
-
-fn mapped(image: &Image) -> impl Iterator<Item = &Segment> {
-    image.layout.segments.iter().filter(|segment| segment.mapped)
+pub(super) fn check(program: &Program<'_>, image: &Image, variant: Variant) -> Checked {
+    object_agrees(image)?;
+    goblin_agrees(image)?;
+    symbols_are_the_programs(program, image, variant)?;
+    pointers_are_the_programs(program, image)?;
+    load_relocations_are_the_programs(program, image, variant)
 }
 
 /// Sections that have a section header: not the headers themselves.
@@ -149,50 +130,6 @@ fn symbols_are_the_programs(program: &Program<'_>, image: &Image, variant: Varia
     same("symbols", &found, &expected)
 }
 
-/// Every byte of every section lies where the layout says, but for the fields of relocations.
-fn bytes_are_the_programs(program: &Program<'_>, image: &Image) -> Checked {
-    for (id, section) in program.sections_with_ids() {
-        let Contents::Bytes(bytes) = &section.contents else { continue };
-        let offset = file_offset(image, image.layout.section_address(id).0)?;
-        let found = &image.bytes[offset..offset + bytes.len()];
-        let fields = fields(section);
-        for (index, (&found, &expected)) in found.iter().zip(&**bytes).enumerate() {
-            if found != expected && !fields.iter().any(|field| field.contains(&index)) {
-                let place = format!("{}+{index:#x}", section.name);
-                return same(&place, &found, &expected);
-            }
-        }
-        let pointers = section.relocations.iter().filter(|relocation| relocation.kind.is_pointer());
-        for pointer in pointers {
-            let start = offset + usize::try_from(pointer.offset)?;
-            let found = u64::from_le_bytes(image.bytes[start..start + 8].try_into()?);
-            let target = image.layout.symbol(pointer.symbol).0.wrapping_add_signed(pointer.addend);
-            same(&format!("pointer at {}+{:#x}", section.name, pointer.offset), &found, &target)?;
-        }
-    }
-    Ok(())
-}
-
-fn fields(section: &Section<'_>) -> Vec<std::ops::Range<usize>> {
-    let field = |offset: u64, width: u64| {
-        let start = usize::try_from(offset).expect("it lies in memory");
-        start..start + usize::try_from(width).expect("at most 8")
-    };
-    section.relocations.iter().map(|r| field(r.offset, r.kind.width())).collect()
-}
-
-/// Where the file has the byte of this address, by its own program headers.
-fn file_offset(image: &Image, address: u64) -> Result<usize, Failed> {
-    let file = object::File::parse(&*image.bytes)?;
-    let offset = file.segments().find_map(|segment| {
-        let (offset, size) = segment.file_range();
-        let inside = address.checked_sub(segment.address()).filter(|inside| *inside < size)?;
-        Some(offset + inside)
-    });
-    let offset = offset.ok_or_else(|| format!("no segment has {address:#x} in the file"))?;
-    Ok(usize::try_from(offset)?)
-}
-
 /// The file has one relative relocation for each pointer to a place of the program, lists of functions
 /// included, and one by name for each import.
 fn load_relocations_are_the_programs(
@@ -257,34 +194,4 @@ fn load_relocations_are_the_programs(
         return Err(format!("nobody imports {wanted_by_start_up:?}").into());
     }
     same("missing imports", &expected.difference(&imported).collect(), &BTreeSet::new())
-}
-
-/// What belongs to no section is padding: zeros, or what traps between pieces of code.
-fn nothing_lies_between(image: &Image) -> Checked {
-    let mut covered = vec![false; image.bytes.len()];
-    for section in image.layout.sections() {
-        let whole = matches!(section.role, Role::Table(_)) || section.pieces.is_empty();
-        let ranges: Vec<_> = if whole {
-            vec![(section.offset.0, section.file_size.0)]
-        } else if section.file_size.0 == 0 {
-            Vec::new()
-        } else {
-            let piece = |piece: &minild::format::layout::Piece| {
-                (section.offset.0 + piece.offset.0, piece.size.0)
-            };
-            section.pieces.iter().map(piece).collect()
-        };
-        for (offset, size) in ranges {
-            let (offset, size) = (usize::try_from(offset)?, usize::try_from(size)?);
-            covered[offset..offset + size].fill(true);
-        }
-    }
-    let stray = covered
-        .iter()
-        .zip(&image.bytes)
-        .position(|(covered, &byte)| !covered && byte != 0 && byte != 0xcc);
-    match stray {
-        None => Ok(()),
-        Some(offset) => Err(format!("byte {offset:#x} is {:#x}", image.bytes[offset]).into()),
-    }
 }
