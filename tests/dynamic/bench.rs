@@ -10,7 +10,8 @@ use libtest_mimic::Failed;
 use minild::{Architecture, OperatingSystem, Target};
 use tempfile::TempDir;
 
-use crate::trials::{Checked, minild};
+use crate::runners::minild;
+use crate::trials::Checked;
 
 /// Where the specs and the sources in C lie.
 pub(crate) const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/dynamic/fixtures");
@@ -208,7 +209,10 @@ fn wine() -> Result<Command, Failed> {
         (None, None, home) => Path::new(&home.ok_or("no HOME")?).join(".cache/minild/wine"),
     };
     command.env("WINEPREFIX", prefix).env("WINEDEBUG", "-all");
-    command.env("WINEDLLOVERRIDES", "mscoree=;mshtml=;winemenubuilder.exe=;explorer.exe=;winedbg.exe=");
+    command.env(
+        "WINEDLLOVERRIDES",
+        "mscoree=;mshtml=;winemenubuilder.exe=;explorer.exe=;winedbg.exe=",
+    );
     command.env_remove("DISPLAY").env_remove("WAYLAND_DISPLAY");
     Ok(command)
 }

@@ -7,7 +7,8 @@ use minild::{Architecture, Target};
 
 use crate::bench::{Bench, fixture, named_runner, tool};
 use crate::c::no_compiler;
-use crate::trials::{Checked, needing, no_runner};
+use crate::runners::no_runner;
+use crate::trials::{Checked, needing};
 
 const TARGETS: [Target; 2] = [Target::X86_64_MACOS, Target::AARCH64_MACOS];
 
@@ -95,7 +96,9 @@ fn uses_c(bench: &Bench) -> Checked {
 /// Wrong would be: versions that no other tool reads.
 fn versions(bench: &Bench) -> Checked {
     let path = bench.build(&fixture("sum.toml"), "libsum.dylib")?;
-    let said = tool(Command::new("llvm-objdump").args(["--macho", "--dylib-id", "--dylibs-used"]).arg(path))?;
+    let said = tool(
+        Command::new("llvm-objdump").args(["--macho", "--dylib-id", "--dylibs-used"]).arg(path),
+    )?;
     for part in [
         "@rpath/libsum.dylib (compatibility version 2.0.0, current version 2.1.3)",
         "/usr/lib/libSystem.B.dylib (compatibility version",

@@ -8,6 +8,8 @@ mod bench;
 mod c;
 mod linux;
 mod macos;
+#[path = "../support/runners.rs"]
+mod runners;
 #[path = "../support/trials.rs"]
 mod trials;
 mod windows;

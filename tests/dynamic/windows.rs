@@ -5,7 +5,8 @@ use minild::Target;
 
 use crate::bench::{Bench, fixture};
 use crate::c::no_compiler;
-use crate::trials::{Checked, needing, no_runner};
+use crate::runners::no_runner;
+use crate::trials::{Checked, needing};
 
 const TARGETS: [Target; 2] = [Target::X86_64_WINDOWS, Target::AARCH64_WINDOWS];
 

@@ -8,18 +8,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use libtest_mimic::Trial;
-use minild::input::spec::{End, Test};
-use minild::program::OutputKind;
 use minild::OperatingSystem;
+use minild::input::spec::{End, Test};
 
 use crate::case::{Case, Variant, read};
 use crate::{Checked, minild, needing, no_runner};
 
-/// The case is a test for every way in which its file can be run here. A library is run by others.
+/// The case is a test for every way in which its file can be run here.
 pub(crate) fn trials(case: &Case) -> Vec<Trial> {
-    if read(&case.path).kind(case.target) == OutputKind::SharedLibrary {
-        return Vec::new();
-    }
     let ways = ways(case);
     let trial = |way: Way| {
         let mut name = case.test_name("runs");

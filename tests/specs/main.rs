@@ -13,6 +13,8 @@ mod firmware;
 mod golden;
 mod options;
 mod read_back;
+#[path = "../support/runners.rs"]
+mod runners;
 mod signature;
 mod tools;
 #[path = "../support/trials.rs"]
@@ -24,7 +26,8 @@ use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
 
-use trials::{Checked, minild, missing, needing, no_runner};
+use runners::{minild, no_runner};
+use trials::{Checked, missing, needing};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();

@@ -4,13 +4,11 @@
 //! give text (`disarm64`'s operands are bit fields of binutils' tables until they are printed) or bring a
 //! C++ library (`bad64`).
 
-use yaxpeax_arch::{Decoder, U8Reader};
-use yaxpeax_arm::armv8::a64::{
-    InstDecoder, Instruction, Opcode, Operand as Decoded, ShiftStyle, SizeCode,
-};
+use yaxpeax_arm::armv8::a64::{Instruction, Opcode, Operand as Decoded, ShiftStyle, SizeCode};
 
 use super::alias::{Basic, MOVE_NUMBER};
 use super::operand::{Offset, Operand, Register, Shift, condition_name};
+use crate::arch::aarch64_decode::decode;
 use crate::input::spec::asm::value::Part;
 
 /// An operand as both sides can say it.
@@ -34,18 +32,6 @@ enum SeenOffset {
     Before(i128),
     After(i128),
     Register(Register, Shift, u8),
-}
-
-fn decode(word: u32) -> Option<Instruction> {
-    let bytes = word.to_le_bytes();
-    let mut instruction = InstDecoder::default().decode(&mut U8Reader::new(&bytes)).ok()?;
-    // yaxpeax-arm 0.5.0 reads four of the five bits of this register (Arm ARM, `MSR (register)`, Rt).
-    if let (Opcode::MSR, Decoded::Register(_, number)) =
-        (instruction.opcode, &mut instruction.operands[1])
-    {
-        *number = u16::from(bytes[0] & 0x1f);
-    }
-    Some(instruction)
 }
 
 /// What a word does, as a disassembler prints it.
