@@ -37,8 +37,8 @@ impl Format for Pe {
         checks::check(program)
     }
 
-    fn loader(_: &Program<'_>) -> Loader {
-        plan::LOADER
+    fn loader(program: &Program<'_>) -> Loader {
+        plan::loader(program)
     }
 
     fn plan(_: &Program<'_>) -> &'static [SegmentRow] {

@@ -7,9 +7,8 @@
 use yaxpeax_arm::armv8::a64::{Instruction, Opcode, Operand as Decoded, ShiftStyle, SizeCode};
 
 use super::alias::{Basic, MOVE_NUMBER};
-use super::operand::{Offset, Operand, Register, Shift, condition_name};
+use super::operand::{Offset, Operand, Register, Shift, condition_name, is_high, is_low};
 use crate::arch::aarch64_decode::decode;
-use crate::input::spec::asm::value::Part;
 
 /// An operand as both sides can say it.
 #[derive(Debug, PartialEq)]
@@ -101,7 +100,8 @@ fn wanted(operand: &Operand) -> Option<Seen> {
         Operand::Number(value) => Seen::Number(value.number),
         Operand::ShiftedNumber(value, shift) => Seen::ShiftedNumber(value.number, *shift),
         Operand::Symbol(value) => match value.symbol.as_ref()?.part {
-            Some(Part::PageOffset) => Seen::Number(0),
+            Some(part) if is_low(part) => Seen::Number(0),
+            Some(part) if is_high(part) => Seen::ShiftedNumber(0, 12),
             _ => Seen::Target,
         },
         Operand::Memory { base, offset } => {
@@ -150,7 +150,10 @@ fn seen(instruction: &Instruction) -> Option<Vec<Seen>> {
     let sums =
         matches!(instruction.opcode, Opcode::ADD | Opcode::ADDS | Opcode::SUB | Opcode::SUBS);
     let unshifted = |seen| match seen {
-        Seen::ShiftedNumber(number, shift) if sums => Seen::Number(number << shift),
+        // A zero with a shift is a symbol's place.
+        Seen::ShiftedNumber(number, shift) if sums && (number, shift) != (0, 12) => {
+            Seen::Number(number << shift)
+        }
         seen => seen,
     };
     Some(seen?.into_iter().map(unshifted).collect())
