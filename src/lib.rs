@@ -100,7 +100,7 @@ pub use error::{Error, ErrorKind, Errors, Note, Place, Result};
 pub use format::Options;
 pub use format::layout::Layout;
 pub use program::Program;
-pub use target::{Architecture, OperatingSystem, Target};
+pub use target::{Architecture, FileTarget, OperatingSystem, Target};
 pub use units::{Address, Align, FileOffset, Size};
 
 use format::elf::Elf;
@@ -155,7 +155,8 @@ pub fn link_into<W: Write + ?Sized>(
 /// # Errors
 /// Everything that is wrong with the program, at once; a folder that cannot be written to.
 pub fn link_to(program: &Program<'_>, options: &Options, path: &Path) -> Result<Layout> {
-    link_beside(program, options, path)?.put_in_place()
+    let mut layouts = link_beside(program, options, path)?.put_in_place()?;
+    Ok(layouts.swap_remove(0))
 }
 
 /// Links a program into a new file in the folder of `path`, which does not take that name yet: for who has
@@ -172,31 +173,39 @@ pub fn link_beside<'p>(
     let mut output = Output::file(replacement.open()?);
     let layout = run(program, options, Some(&mut output))?;
     output.finish().map_err(|error| cannot_write(&error))?;
-    Ok(Pending { replacement, layout })
+    let file_size = layout.file_size;
+    Ok(Pending { replacement, layouts: vec![layout], file_size })
 }
 
 /// A linked program in a file that waits beside its place; dropped, it is as if it had never been.
 #[derive(Debug)]
 pub struct Pending<'p> {
     replacement: Replacement<'p>,
-    layout: Layout,
+    layouts: Vec<Layout>,
+    file_size: Size,
 }
 
 impl Pending<'_> {
-    /// Gives the file its name, in place of an old one.
+    /// Bytes of the whole file.
+    #[must_use]
+    pub fn file_size(&self) -> Size {
+        self.file_size
+    }
+
+    /// Gives the file its name, in place of an old one; the layout of each program in it, in order.
     ///
     /// # Errors
     /// When the system does not let it be renamed.
-    pub fn put_in_place(self) -> Result<Layout> {
+    pub fn put_in_place(self) -> Result<Vec<Layout>> {
         self.replacement.put_in_place()?;
-        Ok(self.layout)
+        Ok(self.layouts)
     }
 }
 
 /// Links programs for macOS, one an architecture, into one universal file in memory.
 ///
 /// # Errors
-/// None or two programs of one architecture, or one for another system; everything that is wrong with the
+/// None or two programs of one architecture, one for another system or of another kind; everything that is wrong with the
 /// first program that has anything wrong with it: [`check()`] each first to know which.
 pub fn link_universal(programs: &[Program<'_>], options: &Options) -> Result<Vec<u8>> {
     let mut output = Output::memory();
@@ -214,29 +223,40 @@ pub fn link_universal_to(
     options: &Options,
     path: &Path,
 ) -> Result<Vec<Layout>> {
+    link_universal_beside(programs, options, path)?.put_in_place()
+}
+
+/// Links programs for macOS into one new file in the folder of `path`, as [`link_beside`] does with one.
+///
+/// # Errors
+/// As [`link_universal_to`].
+pub fn link_universal_beside<'p>(
+    programs: &[Program<'_>],
+    options: &Options,
+    path: &'p Path,
+) -> Result<Pending<'p>> {
     let replacement = Replacement::beside(path)?;
     let mut output = Output::file(replacement.open()?);
-    let layouts = run_universal(programs, options, &mut output)?;
+    let (layouts, file_size) = run_universal(programs, options, &mut output)?;
     output.finish().map_err(|error| cannot_write(&error))?;
-    replacement.put_in_place()?;
-    Ok(layouts)
+    Ok(Pending { replacement, layouts, file_size })
 }
 
 fn run_universal(
     programs: &[Program<'_>],
     options: &Options,
     output: &mut Output,
-) -> Result<Vec<Layout>> {
+) -> Result<(Vec<Layout>, Size)> {
     universal::check(programs)?;
     let layouts: Vec<_> =
         programs.iter().map(|program| layout(program, options)).collect::<Result<_>>()?;
-    let (table, offsets) = universal::arrange_layouts(&layouts)?;
-    output.append(&table).map_err(|error| cannot_write(&error))?;
-    for (program, offset) in programs.iter().zip(offsets) {
+    let arrangement = universal::arrange_layouts(&layouts)?;
+    output.append(&arrangement.table).map_err(|error| cannot_write(&error))?;
+    for (program, offset) in programs.iter().zip(arrangement.offsets) {
         output.begin_slice(offset).map_err(|error| cannot_write(&error))?;
         run(program, options, Some(output))?;
     }
-    Ok(layouts)
+    Ok((layouts, arrangement.file_size))
 }
 
 /// Lays a program out without writing it.

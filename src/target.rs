@@ -172,6 +172,87 @@ pub static TARGETS: &[TargetRow] = &[
     },
 ];
 
+/// Programs for several architectures of one system in one file, of which the system takes its own.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct UniversalRow {
+    /// What such a file is called among targets: `universal-<os>`.
+    pub name: &'static str,
+    /// Whose programs are in it, in their order in the file.
+    pub slices: &'static [Target],
+}
+
+/// All universal files, listed behind [`TARGETS`].
+pub static UNIVERSAL: &[UniversalRow] = &[UniversalRow {
+    name: "universal-macos",
+    slices: &[Target::X86_64_MACOS, Target::AARCH64_MACOS],
+}];
+
+/// What one file is made for: one target, or several in a universal file.
+///
+/// ```
+/// use minild::target::{FileTarget, Target};
+/// let universal: FileTarget = "universal-macos".parse().unwrap();
+/// assert_eq!(universal.slices(), [Target::X86_64_MACOS, Target::AARCH64_MACOS]);
+/// let single: FileTarget = "x86_64-apple-darwin".parse().unwrap();
+/// assert_eq!(single, FileTarget::Single(Target::X86_64_MACOS));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileTarget {
+    /// One program.
+    Single(Target),
+    /// A program for each of these.
+    Universal(&'static UniversalRow),
+}
+
+impl FileTarget {
+    /// Its name among targets.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Single(target) => target.name(),
+            Self::Universal(row) => row.name,
+        }
+    }
+
+    /// The targets whose programs are in the file, in their order there; at least one.
+    #[must_use]
+    pub fn slices(&self) -> &[Target] {
+        match self {
+            Self::Single(target) => std::slice::from_ref(target),
+            Self::Universal(row) => row.slices,
+        }
+    }
+
+    /// The system whose loader reads the file.
+    #[must_use]
+    pub fn operating_system(&self) -> OperatingSystem {
+        self.slices()[0].operating_system
+    }
+}
+
+impl From<Target> for FileTarget {
+    fn from(target: Target) -> Self {
+        Self::Single(target)
+    }
+}
+
+impl fmt::Display for FileTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for FileTarget {
+    type Err = UnknownTarget;
+
+    fn from_str(name: &str) -> Result<Self, UnknownTarget> {
+        match UNIVERSAL.iter().find(|row| row.name == name) {
+            Some(row) => Ok(Self::Universal(row)),
+            None => name.parse().map(Self::Single),
+        }
+    }
+}
+
 impl Target {
     /// Linux on x86-64.
     pub const X86_64_LINUX: Self = Self::new(Architecture::X86_64, OperatingSystem::Linux);

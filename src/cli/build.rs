@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use minild::program::Contents;
-use minild::{Error, ErrorKind, Place, Program, Target};
+use minild::{Error, ErrorKind, FileTarget, Place, Program};
 use serde::Serialize;
 
 use super::report::Report;
-use super::spec_file::SpecFile;
+use super::spec_file::{SpecFile, check_slice};
 use super::table::{Side, Table};
+use super::timings::{Timing, Timings};
 use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
 
 /// Write an executable for every target of a spec
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     out_dir: Option<PathBuf>,
     #[command(flatten)]
     link: LinkArguments,
+    /// Say how long each pass took, on standard error
+    #[arg(long)]
+    timings: bool,
     #[command(flatten)]
     pub(super) print: PrintArguments,
 }
@@ -47,8 +51,10 @@ struct Written {
 }
 
 pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut timings = arguments.timings.then(Timings::start);
     let file = SpecFile::read(&arguments.spec)?;
-    let targets = file.targets(&arguments.targets)?;
+    note(&mut timings, None);
+    let targets = file.files(&arguments.targets)?;
     if arguments.output.is_some() && targets.len() != 1 {
         let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
         return Err(Failure::Usage(format!(
@@ -58,44 +64,76 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
         )));
     }
     if arguments.output.as_deref() == Some(Path::new("-")) {
-        return to_stdout(arguments, &file, &targets);
+        return to_stdout(arguments, &file, &targets, timings);
     }
 
     let paths = paths(arguments, &file, &targets)?;
     let options = arguments.link.options();
-    let mut next = paths.iter();
-    let pending = file.link(&targets, |_, program| {
-        let path = next.next().expect("a path was made for each target");
-        check_inputs(&file, program, path)?;
-        minild::link_beside(program, &options, path)
+    let path_of = |target| {
+        let (_, path) = targets.iter().zip(&paths).find(|(known, _)| **known == target)?;
+        Some(path)
+    };
+    let path_of = |target| path_of(target).expect("a path was made for each target");
+    let check = |target: FileTarget, program: &Program<'_>| {
+        check_inputs(&file, program, path_of(target))?;
+        check_slice(target, program, &options)
+    };
+    let pending = file.link_files(&targets, check, |target, programs| {
+        let pending = match target {
+            FileTarget::Single(_) => minild::link_beside(&programs[0], &options, path_of(target)),
+            FileTarget::Universal(_) => {
+                minild::link_universal_beside(programs, &options, path_of(target))
+            }
+        };
+        note(&mut timings, Some(target));
+        pending
     })?;
 
     let mut written = Vec::new();
     for ((pending, target), path) in pending.into_iter().zip(&targets).zip(&paths) {
-        let layout = pending.put_in_place().map_err(|errors| {
+        let size = pending.file_size().0;
+        pending.put_in_place().map_err(|errors| {
             let findings = errors.into_iter().map(Into::into).collect();
             Failure::Report(Report::new(file.source.clone(), findings))
         })?;
         let path = path.display().to_string();
-        written.push(Written { target: target.name(), path, size: layout.file_size.0 });
+        written.push(Written { target: target.name(), path, size });
     }
-    print(arguments.print.format, &written)?;
+    print(arguments.print.format, &written, timings.as_ref())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Takes the times of what ran for `target`, if anybody asked for them.
+fn note(timings: &mut Option<Timings>, target: Option<FileTarget>) {
+    if let Some(timings) = timings {
+        timings.end(target.map(FileTarget::name));
+    }
 }
 
 fn to_stdout(
     arguments: &Arguments,
     file: &SpecFile,
-    targets: &[Target],
+    targets: &[FileTarget],
+    mut timings: Option<Timings>,
 ) -> Result<ExitCode, Failure> {
     if arguments.print.format == Format::Json {
         let message = "-o - writes the executable where --format json would print".to_owned();
         return Err(Failure::Usage(message));
     }
     let options = arguments.link.options();
-    for image in file.link(targets, |_, program| minild::link(program, &options))? {
-        print::bytes(&image.bytes)?;
+    let check = |target, program: &Program<'_>| check_slice(target, program, &options);
+    let link = |target, programs: &[Program<'_>]| {
+        let bytes = match target {
+            FileTarget::Single(_) => Ok(minild::link(&programs[0], &options)?.bytes),
+            FileTarget::Universal(_) => minild::link_universal(programs, &options),
+        };
+        note(&mut timings, Some(target));
+        bytes
+    };
+    for bytes in file.link_files(targets, check, link)? {
+        print::bytes(&bytes)?;
     }
+    print_timings(timings.as_ref());
     Ok(ExitCode::SUCCESS)
 }
 
@@ -103,7 +141,7 @@ fn to_stdout(
 fn paths(
     arguments: &Arguments,
     file: &SpecFile,
-    targets: &[Target],
+    targets: &[FileTarget],
 ) -> Result<Vec<PathBuf>, Failure> {
     if let Some(output) = &arguments.output {
         return Ok(vec![output.clone()]);
@@ -119,8 +157,8 @@ fn paths(
         return Err(Failure::Usage(message.to_owned()));
     };
     let several = targets.len() > 1;
-    let file_name = |target: &Target| {
-        let suffix = file.spec.kind(*target).suffix(*target);
+    let file_name = |target: &FileTarget| {
+        let suffix = file.spec.kind(target.slices()[0]).suffix(*target);
         if several { format!("{name}-{target}{suffix}") } else { format!("{name}{suffix}") }
     };
     Ok(targets.iter().map(|target| folder.join(file_name(target))).collect())
@@ -148,14 +186,25 @@ fn check_inputs(file: &SpecFile, program: &Program<'_>, output: &Path) -> minild
     Ok(())
 }
 
-fn print(format: Format, written: &[Written]) -> Result<(), Failure> {
+/// Standard output may be the executable, or be read by a program: times are told beside it.
+fn print_timings(timings: Option<&Timings>) {
+    if let Some(timings) = timings {
+        print::aside(&timings.text());
+    }
+}
+
+fn print(format: Format, written: &[Written], timings: Option<&Timings>) -> Result<(), Failure> {
     #[derive(Serialize)]
     struct Document<'w> {
         outputs: &'w [Written],
+        #[serde(skip_serializing_if = "Option::is_none")]
+        timings: Option<&'w [Timing]>,
     }
     if format == Format::Json {
-        return Ok(print::json(&Document { outputs: written })?);
+        let timings = timings.map(Timings::taken);
+        return Ok(print::json(&Document { outputs: written, timings })?);
     }
+    print_timings(timings);
     let mut table =
         Table::new([("target", Side::Left), ("file", Side::Left), ("bytes", Side::Right)]);
     for Written { target, path, size } in written {

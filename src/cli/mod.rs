@@ -5,14 +5,20 @@
 
 mod build;
 mod check;
+mod completions;
 mod layout;
+mod man;
+mod needs;
+mod new;
 mod print;
 mod report;
 mod run;
+mod schema;
 mod spec_file;
 mod table;
 mod targets;
 mod test;
+mod timings;
 
 use std::io;
 use std::process::ExitCode;
@@ -20,7 +26,9 @@ use std::time::Duration;
 
 use clap::error::ErrorKind as UsageError;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
-use minild::{Options, Target, error::nearest_name, target::TARGETS};
+use minild::error::nearest_name;
+use minild::target::{TARGETS, UNIVERSAL};
+use minild::{FileTarget, Options};
 
 use tempfile::TempDir;
 
@@ -38,12 +46,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::Arguments),
     Build(build::Arguments),
     Run(run::Arguments),
     Test(test::Arguments),
     Check(check::Arguments),
     Layout(layout::Arguments),
     Targets(targets::Arguments),
+    Schema(schema::Arguments),
+    Completions(completions::Arguments),
+    Man(man::Arguments),
 }
 
 /// What every command that links takes.
@@ -67,7 +79,7 @@ impl LinkArguments {
 struct TargetArguments {
     /// Only this target of the spec; may be given several times. `host` is this machine
     #[arg(long = "target", value_name = "TARGET", value_parser = target)]
-    targets: Vec<Target>,
+    targets: Vec<FileTarget>,
 }
 
 /// What every command that prints takes.
@@ -96,8 +108,9 @@ fn temporary_folder() -> Result<TempDir, Failure> {
 }
 
 /// Reads the name of a target.
-fn target(name: &str) -> Result<Target, String> {
-    name.parse().map_err(|error| match nearest_name(name, TARGETS.iter().map(|row| row.name)) {
+fn target(name: &str) -> Result<FileTarget, String> {
+    let names = TARGETS.iter().map(|row| row.name).chain(UNIVERSAL.iter().map(|row| row.name));
+    name.parse().map_err(|error| match nearest_name(name, names) {
         Some(near) => format!("{error}; did you mean `{near}`?"),
         None => format!("{error}; `minild targets` lists all"),
     })
@@ -128,17 +141,26 @@ impl From<io::Error> for Failure {
     }
 }
 
+/// The command line, as it describes itself.
+fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the command line that this process was started with.
 pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.color.write_global();
     let (format, result) = match &arguments.command {
+        Command::New(arguments) => (arguments.print.format, new::new(arguments)),
         Command::Build(arguments) => (arguments.print.format, build::build(arguments)),
         Command::Run(arguments) => (Format::Text, run::run(arguments)),
         Command::Test(arguments) => (arguments.print.format, test::test(arguments)),
         Command::Check(arguments) => (arguments.print.format, check::check(arguments)),
         Command::Layout(arguments) => (arguments.print.format, layout::layout(arguments)),
         Command::Targets(arguments) => (arguments.print.format, targets::targets(arguments)),
+        Command::Schema(arguments) => (Format::Text, schema::schema(arguments)),
+        Command::Completions(arguments) => (Format::Text, completions::completions(arguments)),
+        Command::Man(arguments) => (Format::Text, man::man(arguments)),
     };
     result.unwrap_or_else(|failure| end(format, failure))
 }
@@ -179,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_target_may_be_named_by_its_triple_and_a_slip_is_recognised() {
-        assert_eq!(target("x86_64-unknown-linux-gnu"), Ok(Target::X86_64_LINUX));
+        assert_eq!(target("x86_64-unknown-linux-gnu"), Ok(minild::Target::X86_64_LINUX.into()));
         assert!(target("x86-64-linux").unwrap_err().contains("`x86_64-linux`"));
         assert!(target("pdp11-unix").unwrap_err().contains("minild targets"));
     }

@@ -18,6 +18,11 @@ pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Prints text on standard error. Where nobody listens there is nobody to tell about it.
+pub(super) fn aside(text: &str) {
+    let _ = anstream::stderr().lock().write_all(text.as_bytes());
+}
+
 /// Prints a JSON document.
 pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
     let mut text = serde_json::to_vec_pretty(value)?;

@@ -6,15 +6,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use minild::Target;
 use minild::program::OutputKind;
+use minild::{FileTarget, Program, Target};
 
-use super::spec_file::SpecFile;
+use super::needs::Needs;
+use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
 use crate::run::{Ending, Job, NoRunner, Runner};
 
 /// Build a spec into a temporary folder and run what it made
 ///
+/// The shared libraries that the spec `needs` are built beside it.
 /// The program gets this command's input, output and environment, and minild ends with its exit status:
 /// 128 and the signal's number where a signal ended it, 124 where --timeout did. Without --target it is built for this machine if
 /// the spec is for it, else for the first target that has a runner here.
@@ -24,7 +26,7 @@ pub(super) struct Arguments {
     spec: PathBuf,
     /// The target of the spec to run; `host` is this machine
     #[arg(long, value_name = "TARGET", value_parser = super::target)]
-    target: Option<Target>,
+    target: Option<FileTarget>,
     #[command(flatten)]
     link: LinkArguments,
     /// Kill the program after this time
@@ -38,17 +40,23 @@ pub(super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let file = SpecFile::read(&arguments.spec)?;
     let asked = TargetArguments { targets: arguments.target.into_iter().collect() };
-    let (target, runner) = choose(&file.targets(&asked)?)?;
-    if file.spec.kind(target) == OutputKind::SharedLibrary {
+    let (target, runner) = choose(&file.files(&asked)?)?;
+    let kind = file.spec.kind(target.slices()[0]);
+    if kind == OutputKind::SharedLibrary {
         let message = "it is a shared library: only programs that use it can be run";
         return Err(Failure::Other(format!("cannot run {}: {message}", file.source.name)));
     }
 
+    let needs = Needs::of(&file, &[target])?;
     let folder = temporary_folder()?;
     let name = file.name().unwrap_or_else(|| "program".to_owned());
-    let executable = folder.path().join(format!("{name}{}", target.row().executable_suffix));
+    let executable = folder.path().join(format!("{name}{}", kind.suffix(target)));
     let options = arguments.link.options();
-    file.link(&[target], |_, program| minild::link_to(program, &options, &executable))?;
+    let check = |target, program: &Program<'_>| check_slice(target, program, &options);
+    file.link_files(&[target], check, |target, programs| {
+        link_to(target, programs, &options, &executable)
+    })?;
+    needs.build(target, folder.path(), &options)?;
 
     let job = Job {
         file: &executable,
@@ -68,10 +76,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 /// This machine's own target if it is among `targets`, else the first that has a runner here.
-fn choose(targets: &[Target]) -> Result<(Target, Runner), Failure> {
-    let host = Target::host().filter(|host| targets.contains(host));
-    let in_order = host.into_iter().chain(targets.iter().copied());
-    let mut reasons: Vec<(Target, NoRunner)> = Vec::new();
+fn choose(targets: &[FileTarget]) -> Result<(FileTarget, Runner), Failure> {
+    let is_hosts =
+        |target: &&FileTarget| Target::host().is_some_and(|host| **target == host.into());
+    let host = targets.iter().find(is_hosts);
+    let in_order = host.into_iter().chain(targets).copied();
+    let mut reasons: Vec<(FileTarget, NoRunner)> = Vec::new();
     for target in in_order {
         match Runner::find(target) {
             Ok(runner) => return Ok((target, runner)),

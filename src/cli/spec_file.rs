@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use minild::input::spec::{self, Spec};
-use minild::{Error, Program, Target};
+use minild::{Error, FileTarget, Options, Program, Target};
 
 use super::report::{Finding, Report, Source};
 use super::{Failure, TargetArguments};
@@ -55,19 +55,43 @@ impl SpecFile {
         self.spec.name().map(str::to_owned).or_else(stem)
     }
 
-    /// The targets that are asked for, all of the spec's where none is, in the spec's order.
-    pub(super) fn targets(&self, asked: &TargetArguments) -> Result<Vec<Target>, Failure> {
-        let all = self.spec.targets();
-        if let Some(other) = asked.targets.iter().find(|target| !all.contains(target)) {
-            let names: Vec<_> = all.iter().map(|target| target.name()).collect();
+    /// The files that are asked for, all of the spec's where none is, in the spec's order; then those that it
+    /// does not name and has the programs for.
+    pub(super) fn files(&self, asked: &TargetArguments) -> Result<Vec<FileTarget>, Failure> {
+        let (all, targets) = (self.spec.files(), self.spec.targets());
+        let is_possible = |file: &FileTarget| file.slices().iter().all(|one| targets.contains(one));
+        if let Some(other) = asked.targets.iter().find(|file| !is_possible(file)) {
+            let names: Vec<_> = all.iter().map(|file| file.name()).collect();
             return Err(Failure::Usage(format!(
                 "{} is not for {other}; it is for {}",
                 self.source.name,
                 names.join(", ")
             )));
         }
-        let wanted = |target: &Target| asked.targets.is_empty() || asked.targets.contains(target);
-        Ok(all.iter().copied().filter(wanted).collect())
+        if asked.targets.is_empty() {
+            return Ok(all);
+        }
+        let listed = all.iter().filter(|file| asked.targets.contains(file));
+        let mut files: Vec<_> = listed.copied().collect();
+        for file in &asked.targets {
+            if !files.contains(file) {
+                files.push(*file);
+            }
+        }
+        Ok(files)
+    }
+
+    /// The targets whose programs are in the files that are asked for, each once.
+    pub(super) fn targets(&self, asked: &TargetArguments) -> Result<Vec<Target>, Failure> {
+        let mut targets = Vec::new();
+        for file in self.files(asked)? {
+            for target in file.slices() {
+                if !targets.contains(target) {
+                    targets.push(*target);
+                }
+            }
+        }
+        Ok(targets)
     }
 
     /// Does `link` with the program of each target. Where any fails, there are all errors of all targets,
@@ -77,20 +101,49 @@ impl SpecFile {
         targets: &[Target],
         mut link: impl FnMut(Target, &Program<'_>) -> minild::Result<T>,
     ) -> Result<Vec<T>, Failure> {
+        let files: Vec<_> = targets.iter().map(|target| FileTarget::Single(*target)).collect();
+        self.link_files(&files, |_, _| Ok(()), |_, programs| link(programs[0].target, &programs[0]))
+    }
+
+    /// Does `check` with each program of each file, and then `link` with all of the file's. What `link` finds
+    /// wrong with one of several programs has no place: `check` finds that.
+    pub(super) fn link_files<T>(
+        &self,
+        files: &[FileTarget],
+        mut check: impl FnMut(FileTarget, &Program<'_>) -> minild::Result<()>,
+        mut link: impl FnMut(FileTarget, &[Program<'_>]) -> minild::Result<T>,
+    ) -> Result<Vec<T>, Failure> {
         let mut done = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
-        for &target in targets {
-            let result = self.spec.program(target).and_then(|(mut program, map)| {
-                if let Some(name) = self.name() {
-                    program.name = name.into();
+        for &file in files {
+            let mut programs = Vec::new();
+            let mut maps = Vec::new();
+            for &target in file.slices() {
+                let program = self.spec.program(target).and_then(|(mut program, map)| {
+                    if let Some(name) = self.name() {
+                        program.name = name.into();
+                    }
+                    let checked = check(file, &program);
+                    checked.map_err(|errors| errors.map(|error| map.locate(error)))?;
+                    maps.push(map);
+                    Ok(program)
+                });
+                match program {
+                    Ok(program) => programs.push(program),
+                    Err(errors) => {
+                        errors.into_iter().for_each(|error| add(&mut findings, error, target));
+                    }
                 }
-                link(target, &program).map_err(|errors| errors.map(|error| map.locate(error)))
-            });
-            match result {
+            }
+            if programs.len() < file.slices().len() {
+                continue;
+            }
+            match link(file, &programs) {
                 Ok(result) => done.push(result),
                 Err(errors) => {
                     for error in errors {
-                        add(&mut findings, error, target);
+                        let error = if let [map] = &maps[..] { map.locate(error) } else { error };
+                        add(&mut findings, error, file.slices()[0]);
                     }
                 }
             }
@@ -107,10 +160,35 @@ impl SpecFile {
     }
 }
 
+/// Finds what is wrong with one of several programs of a file while it can be said where.
+pub(super) fn check_slice(
+    target: FileTarget,
+    program: &Program<'_>,
+    options: &Options,
+) -> minild::Result<()> {
+    match target {
+        FileTarget::Single(_) => Ok(()),
+        FileTarget::Universal(_) => minild::check(program, options),
+    }
+}
+
+/// Links all programs of a file into the file at `path`.
+pub(super) fn link_to(
+    target: FileTarget,
+    programs: &[Program<'_>],
+    options: &Options,
+    path: &Path,
+) -> minild::Result<()> {
+    match target {
+        FileTarget::Single(_) => minild::link_to(&programs[0], options, path).map(drop),
+        FileTarget::Universal(_) => minild::link_universal_to(programs, options, path).map(drop),
+    }
+}
+
 /// Takes note of an error of one target, which targets before it may have shown already.
 fn add(findings: &mut Vec<Finding>, error: Error, target: Target) {
     let known = |finding: &Finding| {
-        same_cause(&finding.error, &error) && finding.targets.last() != Some(&target)
+        same_cause(&finding.error, &error) && !finding.targets.contains(&target)
     };
     if let Some(known) = findings.iter_mut().find(|finding| known(finding)) {
         known.targets.push(target);

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use minild::target::TARGETS;
+use minild::program::OutputKind;
+use minild::target::{FileTarget, TARGETS, UNIVERSAL};
 use serde::Serialize;
 
 use super::table::{Side, Table};
@@ -19,9 +20,9 @@ pub(super) struct Arguments {
 #[derive(Serialize)]
 struct JsonTarget {
     name: &'static str,
-    architecture: &'static str,
+    architecture: String,
     system: &'static str,
-    format: &'static str,
+    format: String,
     executable_suffix: &'static str,
     /// Other names that are understood.
     triples: &'static [&'static str],
@@ -36,17 +37,24 @@ pub(super) fn targets(arguments: &Arguments) -> Result<ExitCode, Failure> {
     struct Document {
         targets: Vec<JsonTarget>,
     }
-    let targets: Vec<_> = TARGETS
-        .iter()
-        .map(|row| {
-            let runner = Runner::find(row.target);
+    let single = TARGETS.iter().map(|row| FileTarget::Single(row.target));
+    let targets: Vec<_> = single
+        .chain(UNIVERSAL.iter().map(FileTarget::Universal))
+        .map(|target| {
+            let runner = Runner::find(target);
+            let architectures = target.slices().iter().map(|slice| slice.architecture.name());
+            let format = target.operating_system().format();
+            let (format, triples) = match target {
+                FileTarget::Single(target) => (format.to_owned(), target.row().triples),
+                FileTarget::Universal(_) => (format!("{format}, universal"), &[][..]),
+            };
             JsonTarget {
-                name: row.name,
-                architecture: row.target.architecture.name(),
-                system: row.target.operating_system.name(),
-                format: row.target.operating_system.format(),
-                executable_suffix: row.executable_suffix,
-                triples: row.triples,
+                name: target.name(),
+                architecture: architectures.collect::<Vec<_>>().join(", "),
+                system: target.operating_system().name(),
+                format,
+                executable_suffix: OutputKind::Executable.suffix(target),
+                triples,
                 runner: runner.as_ref().ok().map(ToString::to_string),
                 missing: runner.err().map(|reason| reason.to_string()),
             }
@@ -65,9 +73,9 @@ pub(super) fn targets(arguments: &Arguments) -> Result<ExitCode, Failure> {
         };
         table.row([
             target.name.to_owned(),
-            target.architecture.to_owned(),
+            target.architecture,
             target.system.to_owned(),
-            target.format.to_owned(),
+            target.format,
             format!("NAME{}", target.executable_suffix),
             runs,
         ]);

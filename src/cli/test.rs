@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use minild::Target;
 use minild::input::spec::{End, Test};
+use minild::program::OutputKind;
+use minild::{Error, ErrorKind, FileTarget, Program};
 use serde::Serialize;
 use similar::TextDiff;
 use tempfile::TempDir;
 
+use super::needs::Needs;
 use super::report::Report;
-use super::spec_file::SpecFile;
+use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{
     Failure, Format, LinkArguments, PrintArguments, TargetArguments, print, temporary_folder,
 };
@@ -180,7 +182,7 @@ struct Built {
 }
 
 struct Executable {
-    target: Target,
+    target: FileTarget,
     path: PathBuf,
     runner: Result<Runner, NoRunner>,
 }
@@ -188,16 +190,26 @@ struct Executable {
 impl Built {
     fn new(path: &Path, arguments: &Arguments) -> Result<Self, Failure> {
         let file = SpecFile::read(path)?;
-        let targets = file.targets(&arguments.targets)?;
+        let targets = file.files(&arguments.targets)?;
+        let needs = Needs::of(&file, &targets)?;
         let folder = temporary_folder()?;
         let options = arguments.link.options();
         let name = file.name().unwrap_or_else(|| "program".to_owned());
-        let executables = file.link(&targets, |target, program| {
-            let file_name = format!("{name}-{target}{}", target.row().executable_suffix);
-            let path = folder.path().join(file_name);
-            minild::link_to(program, &options, &path)?;
+        let check = |target, program: &Program<'_>| check_slice(target, program, &options);
+        let executables = file.link_files(&targets, check, |target, programs| {
+            // A folder for each: libraries for several targets can have one name.
+            let folder = folder.path().join(target.name());
+            std::fs::create_dir_all(&folder).map_err(|error| {
+                let message = format!("cannot make the folder {}: {error}", folder.display());
+                Error::new(ErrorKind::File, message)
+            })?;
+            let path = folder.join(format!("{name}{}", OutputKind::Executable.suffix(target)));
+            link_to(target, programs, &options, &path)?;
             Ok(Executable { target, path, runner: Runner::find(target) })
         })?;
+        for &target in &targets {
+            needs.build(target, &folder.path().join(target.name()), &options)?;
+        }
         Ok(Self { file, executables, _folder: folder })
     }
 
@@ -205,7 +217,8 @@ impl Built {
     fn runs(&self) -> impl Iterator<Item = Run<'_>> {
         self.file.spec.tests().iter().flat_map(move |test| {
             let executables = self.executables.iter();
-            let wanted = executables.filter(|executable| test.is_for(executable.target));
+            let is_for = |target: FileTarget| target.slices().iter().any(|one| test.is_for(*one));
+            let wanted = executables.filter(move |executable| is_for(executable.target));
             wanted.map(move |executable| Run::new(self, test, executable))
         })
     }
@@ -214,7 +227,7 @@ impl Built {
 /// One test on one target.
 struct Run<'b> {
     test: &'b Test,
-    target: Target,
+    target: FileTarget,
     runner: &'b Result<Runner, NoRunner>,
     job: Job<'b>,
     limit: Duration,
@@ -257,7 +270,7 @@ impl<'b> Run<'b> {
 struct Boots<'b> {
     specs: &'b [Built],
     /// By target: what is left of its runs' outcomes, in their order.
-    outcomes: HashMap<Target, io::Result<VecDeque<Outcome>>>,
+    outcomes: HashMap<FileTarget, io::Result<VecDeque<Outcome>>>,
 }
 
 impl<'b> Boots<'b> {

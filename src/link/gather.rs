@@ -21,6 +21,7 @@ use crate::units::Align;
 ///
 /// # Panics
 /// When `plan` is another format's than that of the program's target.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub fn gather<'p>(
     synthesized: &'p Synthesized<'p>,
     plan: &'static [SegmentRow],

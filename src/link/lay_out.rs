@@ -25,6 +25,7 @@ struct Cursor {
 ///
 /// # Errors
 /// An image that spans more memory than the target has for it; an alignment that loading does not keep.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub fn lay_out_body<F: Format>(
     synthesized: &Synthesized<'_>,
     gathered: &Gathered<'_>,
@@ -68,6 +69,7 @@ pub fn lay_out_body<F: Format>(
 ///
 /// # Errors
 /// An image that spans more memory than the target has for it.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub fn lay_out_late<F: Format>(
     gathered: &Gathered<'_>,
     body: Body,

@@ -29,12 +29,14 @@ const PAGE: i128 = 0x1000;
 ///
 /// # Panics
 /// When what is in `linked` comes from the passes of another program.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub fn write<F: Format>(
     synthesized: &Synthesized<'_>,
     linked: &Linked<'_, F>,
     output: &mut Output,
 ) -> Result<()> {
     let mut errors = Collector::default();
+    output.reserve(linked.layout.file_size).map_err(|error| cannot_write(&error))?;
     let mut writer = Writer {
         synthesized,
         linked,

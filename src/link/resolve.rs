@@ -56,6 +56,7 @@ impl Resolved<'_> {
 /// Two strong definitions of a name; a strong reference, used or not, that nothing defines; a definition
 /// outside its section; no entry, or one that does not lie in code; an export of an import where the loader
 /// cannot pass it on.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub fn resolve<'p>(program: &'p Program<'p>, loader: Loader) -> Result<Resolved<'p>> {
     let mut errors = Collector::default();
     check_definitions(program, &mut errors);

@@ -35,7 +35,7 @@ use std::borrow::Cow;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::target::Target;
+use crate::target::{FileTarget, Target};
 
 /// What is made of a program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,8 +54,8 @@ impl OutputKind {
 
     /// What the name of such a file ends with on `target`, the dot included.
     #[must_use]
-    pub fn suffix(self, target: Target) -> &'static str {
-        let row = target.row();
+    pub fn suffix(self, target: impl Into<FileTarget>) -> &'static str {
+        let row = target.into().slices()[0].row();
         match self {
             Self::Executable => row.executable_suffix,
             Self::SharedLibrary => row.library_suffix.unwrap_or(row.executable_suffix),
@@ -121,6 +121,19 @@ impl<'data> Program<'data> {
             libraries: Vec::new(),
             imports: Vec::new(),
             globals: IndexMap::default(),
+        }
+    }
+
+    /// What its file is called where systems look for it: the last part of the library's name, or else the
+    /// program's name with what such files end with.
+    #[must_use]
+    pub fn file_name(&self) -> String {
+        let own = || format!("{}{}", self.name, self.kind.suffix(self.target));
+        match (self.kind, &self.library_name) {
+            (OutputKind::SharedLibrary, Some(name)) => {
+                name.rsplit('/').next().unwrap_or(name).to_owned()
+            }
+            _ => own(),
         }
     }
 

@@ -18,11 +18,10 @@ pub enum Position {
 }
 
 /// How the program is entered.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Start {
     /// As the system does it, with what the system gives (docs/ABI.md).
-    #[default]
     Raw,
     /// By a call `main(argc, argv, environment)`; the program ends when it returns, with what it returns.
     Main,
@@ -170,8 +169,9 @@ pub struct Wishes {
     /// The oldest version of it that programs may have been linked with and still run; `None` for the
     /// target's usual.
     pub compatibility_version: Option<SystemVersion>,
-    /// How it is entered.
-    pub start: Start,
+    /// How it is entered; `None` for what [`start_up::start`](crate::arch::start_up::start) makes of what
+    /// else it asks for.
+    pub start: Option<Start>,
     /// Whose dynamic linker loads it, where there are several.
     pub libc: Libc,
     /// The main thread's stack.

@@ -14,8 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use minild::Target;
-use minild::target::OperatingSystem;
+use minild::{FileTarget, OperatingSystem, Target};
 
 pub(crate) use firmware::Machine;
 pub(crate) use process::{Ending, Outcome};
@@ -110,18 +109,19 @@ pub(crate) enum Runner {
 }
 
 impl Runner {
-    /// What runs files of `target` here.
-    pub(crate) fn find(target: Target) -> Result<Self, NoRunner> {
+    /// What runs files for `target` here.
+    pub(crate) fn find(target: FileTarget) -> Result<Self, NoRunner> {
         let variable = variable(target);
         if let Some(wish) = std::env::var_os(&variable).filter(|wish| !wish.is_empty()) {
             return overridden(&wish, target)
                 .map_err(|problem| NoRunner::WrongOverride { variable, problem });
         }
-        if Target::host() == Some(target) {
+        if Target::host().is_some_and(|host| target.slices().contains(&host)) {
             return Ok(Self::Native);
         }
         let unknown = NoRunner::Unknown { target };
-        let row = RUNNERS.iter().find(|row| row.target == target);
+        let first = target.slices()[0];
+        let row = RUNNERS.iter().find(|row| row.target == first);
         match &row.ok_or(unknown.clone())?.way {
             Way::Emulator { command, package } => {
                 let (program, arguments) = command.split_first().ok_or(unknown)?;
@@ -130,8 +130,8 @@ impl Runner {
                 let arguments = arguments.iter().map(ToString::to_string).collect();
                 Ok(Self::Program { path, arguments, has_services: false })
             }
-            Way::Firmware => Ok(Self::Firmware(Machine::find(target.architecture)?)),
-            Way::Wine if std::env::consts::ARCH != target.architecture.name() => {
+            Way::Firmware => Ok(Self::Firmware(Machine::find(first.architecture)?)),
+            Way::Wine if std::env::consts::ARCH != first.architecture.name() => {
                 Err(NoRunner::NotMade { made: &FOREIGN_WINE, target })
             }
             Way::FromSource(made) => Err(NoRunner::NotMade { made, target }),
@@ -222,12 +222,12 @@ pub(crate) enum NoRunner {
         /// What it takes, and what makes it.
         made: &'static Made,
         /// The target.
-        target: Target,
+        target: FileTarget,
     },
     /// No program is known that could.
     Unknown {
         /// The target.
-        target: Target,
+        target: FileTarget,
     },
     /// The environment asks for one that cannot be.
     WrongOverride {
@@ -267,18 +267,18 @@ impl fmt::Display for NoRunner {
 }
 
 /// The environment variable that names another runner: `MINILD_RUNNER_AARCH64_LINUX`.
-fn variable(target: Target) -> String {
+fn variable(target: FileTarget) -> String {
     format!("MINILD_RUNNER_{}", target.name().to_uppercase().replace('-', "_"))
 }
 
-fn overridden(wish: &OsString, target: Target) -> Result<Runner, String> {
+fn overridden(wish: &OsString, target: FileTarget) -> Result<Runner, String> {
     let words = wish.to_str().ok_or("is not UTF-8")?;
     let words = shlex::split(words).ok_or("has a quote that nothing closes")?;
     let mut words = words.into_iter();
     let program = words.next().ok_or("names no program")?;
     let path = which::which(&program)
         .map_err(|_| format!("names `{program}`, which is no program of this machine"))?;
-    let has_services = target.operating_system == OperatingSystem::Windows;
+    let has_services = target.operating_system() == OperatingSystem::Windows;
     Ok(Runner::Program { path, arguments: words.collect(), has_services })
 }
 
@@ -287,7 +287,7 @@ mod tests {
     use super::*;
 
     fn overridden(wish: &str) -> Result<Runner, String> {
-        super::overridden(&wish.into(), Target::AARCH64_LINUX)
+        super::overridden(&wish.into(), Target::AARCH64_LINUX.into())
     }
 
     #[test]
@@ -306,7 +306,7 @@ mod tests {
         let reason = NoRunner::Missing { needed }.to_string();
         let expected = "needs qemu-system-x86_64 and OVMF: apt install qemu-system-x86 ovmf";
         assert_eq!(reason, expected);
-        let target = Target::AARCH64_WINDOWS;
+        let target = Target::AARCH64_WINDOWS.into();
         let reason = NoRunner::NotMade { made: &FOREIGN_WINE, target }.to_string();
         assert!(reason.contains("tests/setup/windows.sh"), "{reason}");
         assert!(reason.contains("MINILD_RUNNER_AARCH64_WINDOWS"), "{reason}");

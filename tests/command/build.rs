@@ -1,7 +1,7 @@
 //! `minild build`: which files it writes, that they are whole, and that an old one survives.
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -125,6 +125,38 @@ fn bss_takes_no_room_in_the_file() {
     let folder = Folder::new();
     folder.run(&["build", &sample("bss.toml")]).status(0);
     assert!(folder.read("bss-x86_64-linux").len() < 4096);
+}
+
+/// macOS keeps a signature with the file that it was read from: a new one is another file, and who has the old
+/// one open goes on with that.
+#[test]
+fn a_signed_file_is_never_rewritten() {
+    let folder = Folder::new();
+    let signed = r#"
+        [target.macos]
+        constants.status = 42
+        [target.x86_64-macos]
+        asm = "start: mov eax, status\nret"
+        [target.aarch64-macos]
+        asm = "start: mov w0, #status\nret"
+    "#;
+    for target in ["x86_64-macos", "aarch64-macos", "universal-macos"] {
+        folder.write("signed.toml", signed);
+        let build = ["build", "signed.toml", "--target", target, "-o", "signed"];
+        folder.run(&build).status(0);
+        let old = folder.read("signed");
+        let mut open = fs::File::open(folder.path("signed")).expect("it was built");
+        let before = open.metadata().expect("it is open").ino();
+
+        folder.write("signed.toml", &signed.replace("42", "43")).run(&build).status(0);
+        let after = fs::metadata(folder.path("signed")).expect("it was built").ino();
+        assert_ne!(before, after, "{target}");
+        assert_ne!(folder.read("signed"), old, "{target}");
+        let mut kept = Vec::new();
+        open.read_to_end(&mut kept).expect("it is open");
+        assert!(kept == old, "{target}");
+    }
+    assert_eq!(folder.names(), ["signed", "signed.toml"]);
 }
 
 /// An executable that runs is replaced while it runs: the old process goes on with the old file.

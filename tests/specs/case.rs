@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use libtest_mimic::Arguments;
+use minild::arch::start_up;
 use minild::input::spec::{self, Spec};
 use minild::program::{OutputKind, Position, Start};
 use minild::{Architecture, Image, OperatingSystem, Options, Program, Target};
@@ -43,19 +46,23 @@ impl Variant {
     const ALL: [Self; 4] = [Self::Default, Self::Fixed, Self::Stripped, Self::OldMacOs];
 
     /// Firmware loads images where it has room, arm64 systems other than Linux want to place programs
-    /// themselves, and a program at a fixed position has no libraries on macOS.
+    /// themselves, a program at a fixed position has no libraries on macOS, and libraries
+    /// lie where there is room.
     fn is_for(self, spec: &Spec, target: Target) -> bool {
-        let (program, _) = spec.program(target).expect("specs are right");
-        let wishes = &program.wishes;
         let is_intel = target.architecture == Architecture::X86_64;
+        // Assembling takes its time, and every test of a process of its own comes by here.
+        let program = || spec.program(target).expect("specs are right").0;
         match (self, target.operating_system) {
-            (Self::Default | Self::Stripped, _) | (Self::Fixed, OperatingSystem::Linux) => true,
+            (Self::Default | Self::Stripped, _) => true,
+            (Self::Fixed, _) if spec.kind(target) == OutputKind::SharedLibrary => false,
+            (Self::Fixed, OperatingSystem::Linux) => true,
             (Self::Fixed, OperatingSystem::Windows) => is_intel,
-            (Self::Fixed, OperatingSystem::MacOs) => {
-                let is_alone = program.libraries().is_empty() && wishes.start == Start::Raw;
-                is_intel && is_alone && program.kind == OutputKind::Executable
+            (Self::Fixed, OperatingSystem::MacOs) if is_intel => {
+                let program = program();
+                program.libraries().is_empty() && start_up::start(&program) == Start::Raw
             }
             (Self::OldMacOs, OperatingSystem::MacOs) => {
+                let wishes = program().wishes;
                 wishes.oldest_system.is_none() && wishes.position == Position::Independent
             }
             _ => false,
@@ -77,18 +84,43 @@ impl Variant {
 pub(crate) struct Case {
     pub(crate) path: PathBuf,
     pub(crate) target: Target,
+    pub(crate) kind: OutputKind,
     pub(crate) variant: Variant,
 }
 
+/// What `minild new` writes. They run as they are.
+const TEMPLATES: &str = "src/cli/templates";
+
 /// Every case.
+///
+/// The runner of tests starts a process for each test, which comes by here to find its own: specs are read
+/// once, and where one test is asked for by its whole name, only the spec that is in it, if one is.
 pub(crate) fn all() -> Vec<Case> {
+    static CASES: OnceLock<Vec<Case>> = OnceLock::new();
+    CASES.get_or_init(find).clone()
+}
+
+fn find() -> Vec<Case> {
+    let Arguments { filter, exact, .. } = Arguments::from_args();
+    let mut paths: Vec<_> =
+        ["samples", TEMPLATES, "tests/programs"].into_iter().flat_map(specs).collect();
+    if let Some(name) = filter.filter(|_| exact) {
+        let is_in_name = |path: &PathBuf| {
+            let stem = path.file_stem().expect("a spec's file has a name").to_string_lossy();
+            name.contains(&format!("::{stem}::")) || name.contains(&format!("::new_{stem}::"))
+        };
+        if paths.iter().any(is_in_name) {
+            paths.retain(is_in_name);
+        }
+    }
     let mut cases = Vec::new();
-    for path in specs("samples").into_iter().chain(specs("tests/programs")) {
+    for path in paths {
         let spec = read(&path);
         for target in spec.targets() {
+            let kind = spec.kind(target);
             for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target))
             {
-                cases.push(Case { path: path.clone(), target, variant });
+                cases.push(Case { path: path.clone(), target, kind, variant });
             }
         }
     }
@@ -103,15 +135,11 @@ pub(crate) fn read(path: &Path) -> Spec {
 }
 
 impl Case {
-    /// Whether its file is an ELF file, which some checks know by its own names.
-    pub(crate) fn is_elf(&self) -> bool {
-        self.target.operating_system == OperatingSystem::Linux
-    }
-
     /// What the test of this kind is called.
     pub(crate) fn test_name(&self, kind: &str) -> String {
         let name = self.path.file_stem().expect("a spec's file has a name").display();
-        format!("{kind}::{name}::{}::{}", self.target, self.variant.name())
+        let prefix = if self.path.starts_with(root().join(TEMPLATES)) { "new_" } else { "" };
+        format!("{kind}::{prefix}{name}::{}::{}", self.target, self.variant.name())
     }
 
     /// The text of the spec in this variant.

@@ -29,7 +29,9 @@ pub(crate) fn trials(case: &Case) -> Vec<Trial> {
             name = format!("{name}::{}", way.name);
         }
         let case = case.clone();
-        needing(way.missing, name, move || runs_as_its_tests_say(&case, way.runner.as_deref()))
+        needing(way.missing, name, move || {
+            runs_as_its_tests_say(&case, case.target.name(), way.runner.as_deref())
+        })
     };
     ways.into_iter().map(trial).collect()
 }
@@ -55,14 +57,11 @@ const WAYS_OF_MACOS: &[(&str, &str)] = &[
 
 fn ways(case: &Case) -> Vec<Way> {
     let missing = no_runner(case.target);
-    let wished = std::env::var(runner_variable(case.target)).unwrap_or_default();
+    let wished = std::env::var(runner_variable(case.target.name())).unwrap_or_default();
     let has_other = missing.is_none() && !wished.ends_with("small-macos");
     if case.target.operating_system != OperatingSystem::MacOs || has_other {
         return vec![Way { name: "", runner: None, missing }];
     }
-    let small_macos = Path::new(env!("CARGO_BIN_EXE_minild")).with_file_name("small-macos");
-    let missing = (!small_macos.is_file())
-        .then(|| "needs small-macos: cargo build --package small-macos".to_owned());
     let is_possible = |options: &str| {
         let is_native = options.contains("native");
         let is_of_this_machine = std::env::consts::ARCH == case.target.architecture.name();
@@ -71,17 +70,24 @@ fn ways(case: &Case) -> Vec<Way> {
         (!is_native || is_of_this_machine) && (!is_moved || case.variant != Variant::Fixed)
     };
     let ways = WAYS_OF_MACOS.iter().filter(|(_, options)| is_possible(options));
-    ways.map(|(name, options)| Way {
-        name,
-        runner: Some(format!("'{}' {options}", small_macos.display())),
-        missing: missing.clone(),
+    ways.map(|(name, options)| {
+        let (runner, missing) = small_macos(options);
+        Way { name, runner: Some(runner), missing }
     })
     .collect()
 }
 
+/// The small macOS with these options as a runner, and why it cannot be, if so.
+pub(crate) fn small_macos(options: &str) -> (String, Option<String>) {
+    let small_macos = Path::new(env!("CARGO_BIN_EXE_minild")).with_file_name("small-macos");
+    let missing = (!small_macos.is_file())
+        .then(|| "needs small-macos: cargo build --package small-macos".to_owned());
+    (format!("'{}' {options}", small_macos.display()), missing)
+}
+
 /// The variable by which `minild` is told what runs files of `target`.
-fn runner_variable(target: Target) -> String {
-    format!("MINILD_RUNNER_{}", target.name().to_uppercase().replace('-', "_"))
+fn runner_variable(target: &str) -> String {
+    format!("MINILD_RUNNER_{}", target.to_uppercase().replace('-', "_"))
 }
 
 /// Why nothing here runs files of `target`, if so.
@@ -105,7 +111,8 @@ fn minild() -> Command {
     Command::new(env!("CARGO_BIN_EXE_minild"))
 }
 
-fn runs_as_its_tests_say(case: &Case, runner: Option<&str>) -> Checked {
+/// Builds the case for `target`, a file that has a program for the case's, and runs it by all its tests.
+pub(crate) fn runs_as_its_tests_say(case: &Case, target: &str, runner: Option<&str>) -> Checked {
     let spec = read(&case.path);
     let tests: Vec<_> = spec.tests().iter().filter(|test| test.is_for(case.target)).collect();
     if tests.is_empty() {
@@ -114,15 +121,19 @@ fn runs_as_its_tests_say(case: &Case, runner: Option<&str>) -> Checked {
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("spec.toml");
     fs::write(&path, case.text())?;
+    for need in spec.needs() {
+        let name = need.path.file_name().ok_or("a spec is a file")?;
+        fs::copy(&need.path, folder.path().join(name))?;
+    }
     for test in tests {
         let mut command = minild();
-        command.arg("run").arg(&path).args(["--target", case.target.name()]);
+        command.arg("run").arg(&path).args(["--target", target]);
         if case.variant == Variant::Stripped {
             command.arg("--strip");
         }
         command.arg("--").args(test.args()).envs(test.env());
         if let Some(runner) = runner {
-            command.env(runner_variable(case.target), runner);
+            command.env(runner_variable(target), runner);
         }
         check(test, command)?;
     }

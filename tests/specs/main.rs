@@ -9,16 +9,21 @@ mod assembly;
 mod case;
 mod errors;
 mod execution;
+mod firmware;
 mod golden;
 #[path = "../needs/mod.rs"]
 mod needs;
+mod options;
 mod read_back;
+mod signature;
 mod tools;
+mod universal;
 mod windows;
 
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
+use minild::program::OutputKind;
 
 use needs::{Checked, missing, needing};
 
@@ -27,9 +32,16 @@ fn main() -> ExitCode {
     let mut trials = errors::trials();
     trials.extend(assembly::trials());
     trials.extend(golden::trials());
+    trials.extend(options::trials());
+    trials.extend(firmware::trials());
+    trials.extend(signature::trials());
+    trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
-        trials.extend(execution::trials(&case));
+        // A library runs in the program that needs it.
+        if case.kind == OutputKind::Executable {
+            trials.extend(execution::trials(&case));
+        }
         trials.push(read_back::trial(case.clone()));
         trials.extend(tools::trials(&case));
     }

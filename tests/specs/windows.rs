@@ -1,9 +1,12 @@
-//! Moved: Windows libraries that are not loaded at the place that they were linked for. wine moves no executable,
-//! and nothing but a taken place moves a library, so an executable loads one that wants its own place.
+//! On Windows: what more than one file, or more than one run, shows.
+//!
+//! Moved: wine moves no executable, and nothing but a taken place moves a library, so an executable loads a library that
+//! wants its own place. Hanging: a program that does not end is ended.
 
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
 use minild::input::spec;
@@ -90,7 +93,84 @@ pub(crate) fn trials() -> Vec<Trial> {
         let name = format!("moved::{target}::{}", variant.name());
         needing(no_runner(target), name, move || is_moved(target, variant))
     };
-    cases.map(trial).collect()
+    let mut trials: Vec<_> = cases.map(trial).collect();
+    for target in [Target::X86_64_WINDOWS, Target::AARCH64_WINDOWS] {
+        let name = format!("hangs::{target}");
+        trials.push(needing(no_runner(target), name, move || is_ended_when_it_hangs(target)));
+    }
+    trials
+}
+
+/// Prints, and then does nothing for ever.
+const HANGS: &str = r#"
+name = "hangs"
+
+[rodata]
+text = "early\n"
+
+[bss]
+written = { size = 8 }
+
+[target.windows]
+imports."kernel32.dll" = ["GetStdHandle", "WriteFile"]
+
+[target.x86_64-windows]
+asm = '''
+start:
+    sub  rsp, 56
+    mov  ecx, -11                   # STD_OUTPUT_HANDLE
+    call GetStdHandle
+    mov  rcx, rax
+    lea  rdx, [rip + text]
+    mov  r8d, text.size
+    lea  r9, [rip + written]
+    mov  qword ptr [rsp + 32], 0
+    call WriteFile
+.again:
+    jmp  .again
+'''
+
+[target.aarch64-windows]
+asm = '''
+start:
+    mov  w0, #-11                   // STD_OUTPUT_HANDLE
+    bl   GetStdHandle
+    adrp x1, text
+    add  x1, x1, :lo12:text
+    mov  w2, #text.size
+    adrp x3, written
+    add  x3, x3, :lo12:written
+    mov  x4, #0
+    bl   WriteFile
+.again:
+    b    .again
+'''
+
+[[test]]
+stdout  = "late\n"
+exit    = 42
+timeout = "10 s"
+"#;
+
+/// A wine that does not end is ended after the limit, and what the program wrote until then is shown.
+fn is_ended_when_it_hangs(target: Target) -> Checked {
+    let folder = tempfile::tempdir()?;
+    fs::write(folder.path().join("hangs.toml"), HANGS)?;
+    let started = Instant::now();
+    let output = Command::new(env!("CARGO_BIN_EXE_minild"))
+        .current_dir(&folder)
+        .args(["test", "hangs.toml", "--target", target.name()])
+        .output()?;
+    let shown = String::from_utf8_lossy(&output.stdout);
+    if output.status.code() != Some(1) || started.elapsed() > Duration::from_mins(2) {
+        return Err(format!("{} after {:?}: {shown}", output.status, started.elapsed()).into());
+    }
+    for part in ["was killed after 10s", "-late", "+early"] {
+        if !shown.contains(part) {
+            return Err(format!("no {part:?} in: {shown}").into());
+        }
+    }
+    Ok(())
 }
 
 fn is_moved(target: Target, variant: Variant) -> Checked {

@@ -12,7 +12,8 @@ mod x86_64_linux;
 mod x86_64_windows;
 
 use crate::program::{
-    Definition, Import, Landmark, Libc, Program, RelocationKind, Section, SectionKind, Start,
+    Definition, Import, Landmark, Libc, OutputKind, Program, RelocationKind, Section, SectionKind,
+    Start,
 };
 use crate::target::Target;
 
@@ -121,7 +122,7 @@ pub struct LibcImport {
 /// Set [`Wishes::libc`](crate::program::Wishes::libc) and [`init`](Program::init) first: they decide which
 /// library and which version of its functions it is.
 pub fn start_by_libc(program: &mut Program<'_>) {
-    program.wishes.start = Start::Libc;
+    program.wishes.start = Some(Start::Libc);
     let libc = program.wishes.libc;
     for wanted in libc_start(program.target).map_or(&[][..], |start| start.imports) {
         let known = program.global(wanted.name).map(|symbol| program.symbol(symbol).definition);
@@ -132,6 +133,19 @@ pub fn start_by_libc(program: &mut Program<'_>) {
         let version = (wanted.version)(program).map(Into::into);
         program.import(wanted.name, Import { version, ..Import::by_name(library, wanted.name) });
     }
+}
+
+/// How `program` is entered: as it asks; where it does not, raw, unless only start-up code runs its
+/// initialisers and finalisers or gives it the stack that it asks for.
+#[must_use]
+pub fn start(program: &Program<'_>) -> Start {
+    let needs_start_up = program.kind == OutputKind::Executable
+        && of(program.target).is_some()
+        && (!program.init.is_empty()
+            || !program.fini.is_empty()
+            || program.wishes.stack.size.is_some());
+    let usual = if needs_start_up { Start::Main } else { Start::Raw };
+    program.wishes.start.unwrap_or(usual)
 }
 
 /// How programs for `target` start by the C library; `None` where they do so by themselves, or not at all.
@@ -229,4 +243,31 @@ const fn in_memory<const N: usize>(words: [u32; N]) -> [[u8; 4]; N] {
         index += 1;
     }
     bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Size;
+
+    #[test]
+    fn start_up_code_is_there_for_what_only_it_does() {
+        let mut program = Program::new(Target::X86_64_LINUX);
+        assert_eq!(start(&program), Start::Raw);
+        program.wishes.stack.size = Some(Size(1 << 20));
+        assert_eq!(start(&program), Start::Main);
+        program.wishes.start = Some(Start::Raw);
+        assert_eq!(start(&program), Start::Raw, "what is asked for goes first");
+
+        let mut program = Program::new(Target::AARCH64_LINUX);
+        let leave = program.reference("leave");
+        program.fini.push(leave);
+        assert_eq!(start(&program), Start::Main);
+        program.kind = OutputKind::SharedLibrary;
+        assert_eq!(start(&program), Start::Raw, "who loads a library runs its finalisers");
+
+        let mut program = Program::new(Target::X86_64_WINDOWS);
+        program.wishes.stack.size = Some(Size(1 << 20));
+        assert_eq!(start(&program), Start::Raw, "the file's header asks for the stack");
+    }
 }

@@ -16,6 +16,7 @@ use super::plan::{
     DYNAMIC, DYNSTR, DYNSYM, GNU_HASH, HASH, INTERP, RELA_DYN, VERDEF, VERNEED, VERSYM,
 };
 use super::tables::count;
+use crate::arch::start_up;
 use crate::format::Shape;
 use crate::format::layout::{Gathered, KeptImport};
 use crate::format::plan::{Role, TableId};
@@ -244,7 +245,7 @@ impl Dynamic {
             flags,
             // Those of a program that starts without the C library are run by start-up code.
             runs: [SectionKind::Init, SectionKind::Fini].map(|kind| {
-                (is_library || program.wishes.start == Start::Libc)
+                (is_library || start_up::start(program) == Start::Libc)
                     && gathered.has(Role::Kind(kind))
             }),
         })

@@ -26,6 +26,7 @@ impl Format for Elf {
 
     type LateTables = ();
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
         plan::check(program)
     }
@@ -44,6 +45,7 @@ impl Format for Elf {
 
     const LOAD_RELOCATIONS: Option<TableId> = Some(plan::RELA_DYN);
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables> {
         tables::size(gathered, options)
     }
@@ -70,6 +72,7 @@ impl Format for Elf {
         write::table(linked, table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn seal(linked: &Linked<'_, Self>, _: &Options, output: &mut Output) -> io::Result<()> {
         seal::seal(linked.layout, output)
     }

@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 use super::dynamic::is_dynamic;
+use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::plan::{
     Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
@@ -234,6 +235,7 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
     let mut errors = Collector::default();
     let wishes = &program.wishes;
+    let start = start_up::start(program);
     for (key, wished) in [
         ("base", wishes.base.is_some()),
         ("subsystem", wishes.subsystem.is_some()),
@@ -250,7 +252,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
     }
-    if wishes.stack.size.is_some() && wishes.start != Start::Main {
+    if wishes.stack.size.is_some() && start != Start::Main {
         let message = format!(
             "`stack.size` means nothing to a raw program on {}: the kernel decides how large its stack is",
             program.target
@@ -258,18 +260,20 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
                 .at(Place::Wish("stack.size"), "")
+                .at(Place::Wish("start"), "raw is asked for here")
                 .help("start = \"main\" moves to a stack of that size before it calls the entry"),
         );
     }
     check_dynamic(program, &mut errors);
     let lists = [("init", &program.init), ("fini", &program.fini)];
-    let is_raw = program.kind == OutputKind::Executable && wishes.start == Start::Raw;
+    let is_raw = program.kind == OutputKind::Executable && start == Start::Raw;
     for (key, list) in lists.into_iter().filter(|(_, list)| is_raw && !list.is_empty()) {
         let message =
             format!("nothing runs `{key}` of a raw program: the system jumps to its entry");
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
                 .at(Place::Symbol(list[0]), "")
+                .at(Place::Wish("start"), "raw is asked for here")
                 .help("start = \"main\" has start-up code that does"),
         );
     }
@@ -295,7 +299,11 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
     if is_library {
         for (key, wished, why) in [
             ("position", program.wishes.position == Position::Fixed, "it lies where there is room"),
-            ("start", program.wishes.start != Start::Raw, "programs call what it exports"),
+            (
+                "start",
+                program.wishes.start.is_some_and(|start| start != Start::Raw),
+                "programs call what it exports",
+            ),
         ] {
             if wished {
                 let message = format!("a shared library has no `{key}` of its own: {why}");

@@ -6,6 +6,7 @@ use super::plan::{
     LOWEST_BASE, PAGE, SDK, compatibility_version, current_version, is_dynamic, oldest_system,
     run_path, version,
 };
+use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::program::{
     ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind, Start,
@@ -27,7 +28,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         ("heap.commit", wishes.heap.commit.is_some(), "memory is there once it is used"),
         (
             "start",
-            wishes.start != Start::Raw && !is_dynamic(program),
+            start_up::start(program) != Start::Raw && !is_dynamic(program),
             "at a fixed position nobody calls the entry",
         ),
         (
@@ -167,7 +168,7 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
             "it is no library",
         ),
         ("stack.size", wishes.stack.size.is_some() && is_library, "a library has no stack"),
-        ("start", wishes.start != Start::Raw && is_library, "nothing starts a library"),
+        ("start", start_up::start(program) != Start::Raw && is_library, "nothing starts a library"),
         ("position", !is_dynamic(program) && is_library, "dyld places libraries"),
     ] {
         if wished {

@@ -37,6 +37,7 @@ impl Format for MachO {
     type Tables = tables::Tables;
     type LateTables = linkedit::LinkEdit;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
         checks::check(program)
     }
@@ -56,6 +57,7 @@ impl Format for MachO {
     // dyld finds its fixups by a load command; no code of the program looks for them.
     const LOAD_RELOCATIONS: Option<TableId> = None;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables> {
         Ok(tables::size(gathered, options))
     }
@@ -65,6 +67,7 @@ impl Format for MachO {
         Some(tables.headers_shape())
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_late_tables(
         gathered: &Gathered<'_>,
         tables: &Self::Tables,
@@ -85,6 +88,7 @@ impl Format for MachO {
         write::table(linked, table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn seal(linked: &Linked<'_, Self>, options: &Options, output: &mut Output) -> io::Result<()> {
         seal::seal(linked, options.threads, output)
     }

@@ -66,8 +66,9 @@ fn sign_slices(file: &[u8], fat: &MachOFatFile32<'_>, identifier: Option<&str>) 
         cpu: (arch.cputype(), arch.cpusubtype()),
         size: bytes.len() as u64,
     });
-    let (mut signed, offsets) = arrange(&described.collect::<Vec<_>>())?;
-    for ((_, bytes), offset) in slices.iter().zip(offsets) {
+    let arrangement = arrange(&described.collect::<Vec<_>>())?;
+    let mut signed = arrangement.table;
+    for ((_, bytes), offset) in slices.iter().zip(arrangement.offsets) {
         signed.resize(usize::try_from(offset.0).expect("below 4 GiB"), 0);
         signed.extend_from_slice(bytes);
     }

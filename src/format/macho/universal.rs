@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::layout::Layout;
 use crate::program::Program;
 use crate::target::OperatingSystem;
-use crate::units::FileOffset;
+use crate::units::{FileOffset, Size};
 
 /// Offsets in the table have 32 bits.
 const FILE_LIMIT: u64 = 1 << 32;
@@ -24,11 +24,20 @@ pub(super) struct Slice {
     pub(super) size: u64,
 }
 
-/// Arranges programs of these layouts: the table, and where each starts.
+/// A table of slices, and where it puts them.
+pub(crate) struct Arrangement {
+    pub(crate) table: Vec<u8>,
+    /// Where each slice starts.
+    pub(crate) offsets: Vec<FileOffset>,
+    /// Bytes of the whole file.
+    pub(crate) file_size: Size,
+}
+
+/// Arranges programs of these layouts.
 ///
 /// # Errors
 /// A file of 4 GiB or more.
-pub(crate) fn arrange_layouts(layouts: &[Layout]) -> Result<(Vec<u8>, Vec<FileOffset>)> {
+pub(crate) fn arrange_layouts(layouts: &[Layout]) -> Result<Arrangement> {
     let slices: Vec<_> = layouts
         .iter()
         .map(|layout| Slice { cpu: cpu(layout.target.architecture), size: layout.file_size.0 })
@@ -36,11 +45,11 @@ pub(crate) fn arrange_layouts(layouts: &[Layout]) -> Result<(Vec<u8>, Vec<FileOf
     arrange(&slices)
 }
 
-/// Arranges slices: the table, and where each starts.
+/// Arranges slices.
 ///
 /// # Errors
 /// A file of 4 GiB or more.
-pub(super) fn arrange(slices: &[Slice]) -> Result<(Vec<u8>, Vec<FileOffset>)> {
+pub(super) fn arrange(slices: &[Slice]) -> Result<Arrangement> {
     let mut end = size_of::<macho::FatHeader>() as u64
         + slices.len() as u64 * size_of::<macho::FatArch32>() as u64;
     let mut offsets = Vec::new();
@@ -71,13 +80,13 @@ pub(super) fn arrange(slices: &[Slice]) -> Result<(Vec<u8>, Vec<FileOffset>)> {
         };
         bytes.extend_from_slice(pod::bytes_of(&row));
     }
-    Ok((bytes, offsets))
+    Ok(Arrangement { table: bytes, offsets, file_size: Size(end) })
 }
 
 /// Whether these programs can be one file.
 ///
 /// # Errors
-/// None at all; one that is not for macOS; two of one architecture.
+/// None at all; one that is not for macOS; two of one architecture; programs and libraries.
 pub(crate) fn check(programs: &[Program<'_>]) -> Result<()> {
     let message = if programs.is_empty() {
         "a universal file has at least one program".to_owned()
@@ -89,6 +98,8 @@ pub(crate) fn check(programs: &[Program<'_>]) -> Result<()> {
         programs[..*index].iter().any(|before| before.target == program.target)
     }) {
         format!("program {index} of the universal file is for {}, as one before it", program.target)
+    } else if programs.iter().any(|program| program.kind != programs[0].kind) {
+        "a universal file is either a program or a library on all architectures".to_owned()
     } else {
         return Ok(());
     };

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::plan::{BASE_ALIGN, subsystem};
+use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::program::{
     Binding, Definition, ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program,
@@ -12,6 +13,7 @@ use crate::target::{Architecture, OperatingSystem};
 
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
     let mut errors = Collector::default();
+    let start = start_up::start(program);
     let is_firmware = program.target.operating_system == OperatingSystem::Uefi;
     check_position(program, is_firmware, &mut errors);
     check_subsystem(program, is_firmware, &mut errors);
@@ -30,20 +32,24 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Library(LibraryId::new(0));
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
-    if program.wishes.start == Start::Libc && is_firmware {
+    if start == Start::Libc && is_firmware {
         let message =
             format!("`start` cannot be libc on {}: there is no C library", program.target);
         let place = Place::Wish("start");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
-    if program.wishes.start == Start::Main {
+    if start == Start::Main {
         let message = format!(
             "`start` cannot be main on {}: nothing there splits a command line into arguments",
             program.target
         );
-        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("start"), "").help(
-            "start = \"libc\" has the C library do it; a raw entry gets what docs/ABI.md says",
-        ));
+        let help = if is_firmware {
+            "a raw entry gets what docs/ABI.md says"
+        } else {
+            "start = \"libc\" has the C library do it; a raw entry gets what docs/ABI.md says"
+        };
+        let error = Error::new(ErrorKind::Unsupported, message).at(Place::Wish("start"), "");
+        errors.push(error.help(help));
     }
     if program.wishes.oldest_system.is_some() {
         let message = format!("`oldest-system` means nothing on {}", program.target);

@@ -32,6 +32,7 @@ impl Format for Pe {
     type Tables = tables::Tables;
     type LateTables = base_relocations::BaseRelocations;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
         checks::check(program)
     }
@@ -51,6 +52,7 @@ impl Format for Pe {
     // The loader finds its relocations by a directory; no code of the program looks for them.
     const LOAD_RELOCATIONS: Option<TableId> = None;
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_tables(gathered: &Gathered<'_>, _: &Options) -> Result<Self::Tables> {
         Ok(tables::size(gathered))
     }
@@ -59,6 +61,7 @@ impl Format for Pe {
         tables.shape(table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn size_late_tables(
         gathered: &Gathered<'_>,
         tables: &Self::Tables,
@@ -83,6 +86,7 @@ impl Format for Pe {
         write::table(linked, table)
     }
 
+    #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn seal(linked: &Linked<'_, Self>, _: &Options, output: &mut Output) -> io::Result<()> {
         seal::seal(linked.layout, output)
     }

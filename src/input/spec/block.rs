@@ -72,16 +72,17 @@ pub(super) struct Number {
 
 impl Number {
     /// Every kind.
-    pub(super) const ALL: &'static [Self] = &[
-        Self::new("u8", 1, false),
-        Self::new("u16", 2, false),
-        Self::new("u32", 4, false),
-        Self::new("u64", 8, false),
-        Self::new("i8", 1, true),
-        Self::new("i16", 2, true),
-        Self::new("i32", 4, true),
-        Self::new("i64", 8, true),
-    ];
+    pub(super) const ALL: &'static [Self] =
+        &[Self::U8, Self::U16, Self::U32, Self::U64, Self::I8, Self::I16, Self::I32, Self::I64];
+
+    pub(super) const U8: Self = Self::new("u8", 1, false);
+    pub(super) const U16: Self = Self::new("u16", 2, false);
+    pub(super) const U32: Self = Self::new("u32", 4, false);
+    pub(super) const U64: Self = Self::new("u64", 8, false);
+    pub(super) const I8: Self = Self::new("i8", 1, true);
+    pub(super) const I16: Self = Self::new("i16", 2, true);
+    pub(super) const I32: Self = Self::new("i32", 4, true);
+    pub(super) const I64: Self = Self::new("i64", 8, true);
 
     const fn new(name: &'static str, width: u8, is_signed: bool) -> Self {
         Self { name, width, is_signed }

@@ -11,6 +11,7 @@ use super::block::{Block, Field, Number};
 use super::document::{Entry, Key, Located, Reader, integer_value, with_article};
 use super::expression::{self, Expression};
 use super::item::{self, Item};
+use super::shape::{Shape, described};
 use super::text_map::MappedText;
 use crate::error::{Error, ErrorKind, Place};
 
@@ -37,9 +38,11 @@ pub(super) enum Contents {
 
 /// The key that names a kind of contents: `read` gives what it holds, if nothing is wrong.
 macro_rules! contents {
-    ($name:literal, $read:expr) => {
+    ($name:expr, $shape:expr, $about:literal, $read:expr) => {
         Key {
             name: $name,
+            about: $about,
+            shape: $shape,
             read: |item: &mut Item, reader, entry| {
                 let contents = $read(reader, entry).into();
                 item.say_contents(reader, entry, contents);
@@ -49,31 +52,64 @@ macro_rules! contents {
 }
 pub(super) use contents;
 
+/// The key that is called as a kind of number.
+macro_rules! integers {
+    ($number:expr, $about:literal) => {
+        contents!($number.name, Shape::OneOrMany(&Shape::Number($number)), $about, integers)
+    };
+}
+
 /// The contents that both items and the parts of `fields` can have.
 pub(super) const CONTENTS: &[Key<Item>] = &[
-    contents!("text", text),
-    contents!("cstring", cstring),
-    contents!("utf16", utf16),
-    contents!("hex", hex),
-    contents!("u8", integers),
-    contents!("u16", integers),
-    contents!("u32", integers),
-    contents!("u64", integers),
-    contents!("i8", integers),
-    contents!("i16", integers),
-    contents!("i32", integers),
-    contents!("i64", integers),
-    contents!("f32", floats::<F32>),
-    contents!("f64", floats::<F64>),
-    contents!("pointers", pointers),
+    contents!("text", Shape::String, "A string, as UTF-8, and nothing behind it.", text),
+    contents!("cstring", Shape::String, "A string, as UTF-8, and a zero byte.", cstring),
+    contents!("utf16", Shape::String, "A string, as UTF-16, and nothing behind it.", utf16),
+    contents!("hex", Shape::String, "Exact bytes, with labels and fixups: `c0 ff <u32 1>`.", hex),
+    integers!(Number::U8, "Integers of 8 bits without a sign."),
+    integers!(Number::U16, "Integers of 16 bits without a sign, the low byte first."),
+    integers!(Number::U32, "Integers of 32 bits without a sign, the low byte first."),
+    integers!(Number::U64, "Integers of 64 bits without a sign, the low byte first."),
+    integers!(Number::I8, "Integers of 8 bits with a sign."),
+    integers!(Number::I16, "Integers of 16 bits with a sign, the low byte first."),
+    integers!(Number::I32, "Integers of 32 bits with a sign, the low byte first."),
+    integers!(Number::I64, "Integers of 64 bits with a sign, the low byte first."),
+    contents!("f32", FLOATS, "Floating-point numbers of 32 bits (IEEE 754).", floats::<F32>),
+    contents!("f64", FLOATS, "Floating-point numbers of 64 bits (IEEE 754).", floats::<F64>),
+    contents!(
+        "pointers",
+        Shape::OneOrMany(&Shape::Sum),
+        "Addresses, 8 bytes each: `name`, `name+8`, `name-8`.",
+        pointers
+    ),
 ];
 
+const FLOATS: Shape = Shape::OneOrMany(&Shape::Float);
+
 /// The contents that only an item can have.
-pub(super) const WHOLE_CONTENTS: &[Key<Item>] =
-    &[contents!("file", file), contents!("fields", fields)];
+pub(super) const WHOLE_CONTENTS: &[Key<Item>] = &[
+    contents!(
+        "file",
+        Shape::Path,
+        "The path of a file, from the spec's folder; its bytes are copied when the program is written.",
+        file
+    ),
+    contents!(
+        "fields",
+        Shape::Array(&Shape::Table("field", || {
+            described(&[CONTENTS, FIELD_CONTENTS, item::ROOM])
+        })),
+        "A mixture: tables like `{ u32 = 1 }`, one behind the other.",
+        fields
+    ),
+];
 
 /// The contents that only a part of `fields` can have.
-pub(super) const FIELD_CONTENTS: &[Key<Item>] = &[contents!("pointer", pointer)];
+pub(super) const FIELD_CONTENTS: &[Key<Item>] = &[contents!(
+    "pointer",
+    Shape::Sum,
+    "An address, 8 bytes: `name`, `name+8`, `name-8`.",
+    pointer
+)];
 
 pub(super) fn text(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
     reader.string(entry).map(|text| bytes(text.as_bytes().to_vec()))
@@ -271,12 +307,18 @@ fn fields(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
     Some(Contents::Fields(parts))
 }
 
-/// The file that the entry names, from the spec's folder.
+/// The bytes of the file that the entry names.
 pub(super) fn file(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
+    let (path, len) = file_path(reader, entry)?;
+    Some(Contents::File { path, len })
+}
+
+/// The path of the file that the entry names, from the spec's folder, and how many bytes it has.
+pub(super) fn file_path(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<(PathBuf, u64)> {
     let Located { value: name, span } = reader.located_string(entry)?;
     if name.is_empty() {
-        let error =
-            Error::new(ErrorKind::InvalidValue, "`file` is the path of a file, and this is empty");
+        let message = format!("`{}` is the path of a file, and this is empty", entry.key);
+        let error = Error::new(ErrorKind::InvalidValue, message);
         return reader.refuse(error.at(Place::Text(span), ""));
     }
     let path = reader.folder.join(&name);
@@ -285,7 +327,7 @@ pub(super) fn file(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Content
         Ok(metadata) if metadata.is_dir() => format!("`{name}` is a folder, not a file"),
         Ok(metadata) if !metadata.is_file() => format!("`{name}` is no regular file"),
         Ok(metadata) => match std::fs::File::open(&path) {
-            Ok(_) => return Some(Contents::File { path, len: metadata.len() }),
+            Ok(_) => return Some((path, metadata.len())),
             Err(error) => format!("`{name}` cannot be read: {}", in_words(&error)),
         },
     };

@@ -12,6 +12,7 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
+use super::shape::Shape;
 use super::text_map::{TextMap, with_plain_newlines};
 use crate::error::{Collector, Error, ErrorKind, Place};
 
@@ -37,6 +38,12 @@ pub(super) struct Reader<'t> {
 /// A key of a table of the language: its name, and what reading its value adds to a `T`.
 pub(super) struct Key<T: 'static> {
     pub(super) name: &'static str,
+    /// What it says, in a sentence for who hovers over it.
+    #[cfg_attr(not(feature = "schema"), allow(dead_code))]
+    pub(super) about: &'static str,
+    /// What its value can be: no less than what `read` takes.
+    #[cfg_attr(not(feature = "schema"), allow(dead_code))]
+    pub(super) shape: Shape,
     pub(super) read: fn(&mut T, &mut Reader<'_>, &Entry<'_>),
 }
 

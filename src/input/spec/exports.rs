@@ -3,6 +3,7 @@
 use toml::de::DeValue;
 
 use super::document::{Entry, Key, Located, Reader, Span};
+use super::shape::{Shape, described};
 use super::source_map::SourceMap;
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::{Export, Program};
@@ -33,13 +34,22 @@ pub(super) struct ExportTable {
 }
 
 pub(super) const KEYS: &[Key<ExportTable>] = &[
-    Key { name: "name", read: |export, reader, entry| export.name = reader.located_string(entry) },
+    Key {
+        name: "name",
+        about: "The name that others look up.",
+        shape: Shape::String,
+        read: |export, reader, entry| export.name = reader.located_string(entry),
+    },
     Key {
         name: "symbol",
+        about: "What it stands for in the program: `name` if it is not said.",
+        shape: Shape::String,
         read: |export, reader, entry| export.symbol = reader.located_string(entry),
     },
     Key {
         name: "ordinal",
+        about: "Its number: Windows.",
+        shape: Shape::Integer(1, u16::MAX as i128),
         read: |export, reader, entry| {
             let ordinal = reader.integer(entry, (1, u16::MAX.into()));
             export.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());
@@ -47,9 +57,15 @@ pub(super) const KEYS: &[Key<ExportTable>] = &[
     },
     Key {
         name: "version",
+        about: "Which version of the name this is: Linux.",
+        shape: Shape::String,
         read: |export, reader, entry| export.version = reader.located_string(entry),
     },
 ];
+
+/// What `exports` can be.
+pub(super) const SHAPE: Shape =
+    Shape::Array(&Shape::Either(&Shape::String, &Shape::Table("export", || described(&[KEYS]))));
 
 /// Reads `exports`, an array of names and tables.
 pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Exports> {

@@ -1,4 +1,4 @@
-//! Names, and sums of names and numbers: `message`, `table+8`, `message.size - 1`.
+//! Names, and sums of names and numbers: `message`, `table+8`, `message.size - 1`, `width*height`.
 //!
 //! The same small language stands in `pointers`, in number fields and in the fixups of hex text. What a
 //! name stands for is found out when a program is made: only then is it known which item a target has.
@@ -22,6 +22,15 @@ pub(super) struct Expression {
 #[derive(Clone, Debug)]
 pub(super) struct Term {
     pub(super) is_negative: bool,
+    pub(super) value: TermValue,
+    /// What it is multiplied by: numbers.
+    pub(super) times: Vec<Factor>,
+    pub(super) span: Span,
+}
+
+/// What something is multiplied by.
+#[derive(Clone, Debug)]
+pub(super) struct Factor {
     pub(super) value: TermValue,
     pub(super) span: Span,
 }
@@ -76,19 +85,25 @@ pub(super) fn parse(text: &str, locate: impl Fn(Span) -> Span) -> Result<Express
         if sign.is_some() {
             at = skip_space(text, at + 1);
         }
-        let rest = &text[at..];
-        let length = rest.find(|c| !is_name_character(c)).unwrap_or(rest.len());
-        let span = locate(at..at + length);
-        if length == 0 || wants_sign && sign.is_none() {
-            let end = text.len().max(start + 1).min(text.len());
-            return Err(malformed(text.trim(), locate(start.min(end)..end)));
+        let no_sum = || malformed(text.trim(), locate(start..text.len()));
+        if wants_sign && sign.is_none() {
+            return Err(no_sum());
         }
-        terms.push(Term {
-            is_negative: sign == Some('-'),
-            value: term_value(&rest[..length], &span)?,
-            span,
-        });
-        at += length;
+        let word = |at: usize| {
+            let length = text[at..].find(|c| !is_name_character(c)).unwrap_or(text.len() - at);
+            let span = locate(at..at + length);
+            let word = (length > 0).then(|| &text[at..at + length]).ok_or_else(no_sum)?;
+            Ok((Factor { value: term_value(word, &span)?, span }, at + length))
+        };
+        let (Factor { value, span }, mut end) = word(at)?;
+        let mut times = Vec::new();
+        while text[skip_space(text, end)..].starts_with('*') {
+            let (factor, behind) = word(skip_space(text, skip_space(text, end) + 1))?;
+            times.push(factor);
+            end = behind;
+        }
+        terms.push(Term { is_negative: sign == Some('-'), value, times, span });
+        at = end;
         let next = skip_space(text, at);
         if next == text.len() {
             return Ok(Expression { terms, span: locate(start..at) });

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::document::{Entry, Key, Located, Reader, Span, entries};
 use super::expression::check_name;
+use super::shape::{Names, Shape, described};
 use super::source_map::SourceMap;
 use crate::error::{Collector, Error, ErrorKind, Place};
 use crate::program::{Binding, Import, ImportName, Program};
@@ -43,17 +44,31 @@ pub(super) struct ImportTable {
 }
 
 pub(super) const KEYS: &[Key<ImportTable>] = &[
-    Key { name: "name", read: |import, reader, entry| import.name = reader.located_string(entry) },
+    Key {
+        name: "name",
+        about: "The name by which the library knows it, letter by letter; on Linux with `@VERSION` behind it if one is wanted.",
+        shape: Shape::String,
+        read: |import, reader, entry| import.name = reader.located_string(entry),
+    },
     Key {
         name: "ordinal",
+        about: "Its number in the library, in the place of a name: Windows.",
+        shape: Shape::Integer(1, u16::MAX as i128),
         read: |import, reader, entry| {
             let ordinal = reader.integer(entry, (1, u16::MAX.into()));
             import.ordinal = ordinal.and_then(|ordinal| u16::try_from(ordinal).ok());
         },
     },
-    Key { name: "as", read: |import, reader, entry| import.local = reader.located_string(entry) },
+    Key {
+        name: "as",
+        about: "What the program calls it: `name` if it is not said.",
+        shape: Shape::String,
+        read: |import, reader, entry| import.local = reader.located_string(entry),
+    },
     Key {
         name: "weak",
+        about: "Whether a program runs without it, its address being 0: macOS.",
+        shape: Shape::Boolean,
         read: |import, reader, entry| match entry.value {
             DeValue::Boolean(weak) => import.weak = *weak,
             _ => reader.errors.push(entry.must_be("true or false")),
@@ -61,9 +76,21 @@ pub(super) const KEYS: &[Key<ImportTable>] = &[
     },
 ];
 
+/// What `imports` can be.
+pub(super) const SHAPE: Shape = Shape::Map(
+    Names::Any,
+    &Shape::Array(&Shape::Either(&Shape::String, &Shape::Table("import", || described(&[KEYS])))),
+);
+
 /// Reads `imports`, a table of libraries.
 pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Imports {
-    let Some(table) = reader.table(entry) else { return Imports::default() };
+    let DeValue::Table(table) = entry.value else {
+        let error = entry.must_be("a table of libraries");
+        let help =
+            "name the library that it comes from: imports.\"kernel32.dll\" = [\"ExitProcess\"]";
+        reader.errors.push(error.help(help));
+        return Imports::default();
+    };
     let mut libraries = Imports::default();
     for library in entries(table) {
         let Some(elements) = reader.array(&library, "an array of names") else { continue };

@@ -11,6 +11,9 @@ use super::document::{Entry, Key, Located, Reader, Span};
 use super::expression::check_name;
 use super::layer::BARE_CODE;
 use super::quantity;
+use super::shape::Shape;
+#[cfg(feature = "schema")]
+use super::shape::{Described, described};
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::{SectionKind, SymbolType};
 use crate::units::Align;
@@ -117,6 +120,8 @@ pub(super) const ROOM: &[Key<Item>] = &[
     SIZE,
     Key {
         name: "fill",
+        about: "The byte that fills what the contents leave of `size`: 0 if it is not said.",
+        shape: Shape::Integer(0, 255),
         read: |item, reader, entry| {
             if let Some(value) = reader.integer(entry, (0, 255)) {
                 let value = u8::try_from(value).unwrap_or_default();
@@ -128,17 +133,39 @@ pub(super) const ROOM: &[Key<Item>] = &[
 
 const SIZE: Key<Item> = Key {
     name: "size",
+    about: "The bytes that the item takes; what its contents leave is filled.",
+    shape: Shape::Size,
     read: |item, reader, entry| item.size = quantity::size(reader, entry).or(item.size.take()),
 };
 
 const ALIGN: &[Key<Item>] = &[Key {
     name: "align",
+    about: "What the item's address is a multiple of: a power of two, 8 if it is not said.",
+    shape: Shape::Align,
     read: |item, reader, entry| item.align = quantity::align(reader, entry).or(item.align.take()),
 }];
 
 /// How code is said.
-pub(super) const CODE_CONTENTS: &[Key<Item>] =
-    &[contents!("asm", data::asm), contents!("hex", data::hex), contents!("file", data::file)];
+pub(super) const CODE_CONTENTS: &[Key<Item>] = &[
+    contents!(
+        "asm",
+        Shape::String,
+        "Instructions as assembler text, a statement on a line of its own.",
+        data::asm
+    ),
+    contents!(
+        "hex",
+        Shape::String,
+        "Instructions as exact bytes or words, with labels and fixups: `start: 48 8d 35 <rel32 message>`.",
+        data::hex
+    ),
+    contents!(
+        "file",
+        Shape::Path,
+        "The path of a file of instructions, from the spec's folder.",
+        data::file
+    ),
+];
 
 /// A table of items of one kind.
 pub(super) struct Group {
@@ -208,6 +235,12 @@ impl Group {
             .flatten()
             .map(|key| key.name)
             .filter(|&name| !matches!(name, "align" | "fill"))
+    }
+
+    /// The keys of an item, as the schema shows them, and whether a string can stand in its place.
+    #[cfg(feature = "schema")]
+    pub(super) fn described(&self) -> (Vec<Described>, bool) {
+        (described(self.keys), self.shorthand.is_some())
     }
 
     /// Reads what the table of one item of the group says into `item`.

@@ -12,11 +12,11 @@ use super::block::{Block, Field, Fixup, Label, Number};
 use super::document::Span;
 use super::exports;
 use super::imports;
-use super::item::GROUPS;
 use super::lists;
 use super::names::{BUILT_IN, Names, Reference, check_interval};
-use super::pieces::{Bodies, Body, Piece};
+use super::pieces::Body;
 use super::section::{Unit, gather};
+use super::settle::{collect_names, pieces};
 use super::source_map::SourceMap;
 use super::targets::Merged;
 use crate::arch::start_up;
@@ -33,6 +33,7 @@ use crate::units::Size;
 pub(super) const DEFAULT_ENTRY: &str = "start";
 
 /// The program that `spec` describes for `target`, whose name stands at `place` of the text.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all, name = "lower_spec"))]
 pub(super) fn lower<'s>(
     spec: &'s Spec,
     target: Target,
@@ -61,7 +62,7 @@ pub(super) fn lower<'s>(
     imports::add(&merged.imports, program, map, found);
     program.init = lists::symbols(merged.init, program, map);
     program.fini = lists::symbols(merged.fini, program, map);
-    if program.wishes.start == Start::Libc {
+    if program.wishes.start == Some(Start::Libc) {
         start_up::start_by_libc(program);
     }
     if let Some(exports) = merged.exports {
@@ -118,79 +119,6 @@ impl<'s> Parts<'s> {
         } else if self.entry.is_some_and(|entry| !self.names.has_place(entry)) {
             errors.push(no_entry(&self.merged, &self.names, target, place));
         }
-    }
-}
-
-/// Every item with its bytes, in the order of the spec. Assembler text comes last: the width of an
-/// instruction depends on the numbers in it, the sizes of other items among them.
-fn pieces<'s>(
-    merged: &Merged<'s>,
-    entry: Option<&'s str>,
-    arch: &'static Arch,
-    errors: &mut Collector,
-) -> Vec<Piece<'s>> {
-    let mut pieces: Vec<_> = merged.items.iter().map(|_| None).collect();
-    for waits_for_numbers in [false, true] {
-        let mut names = Names::default();
-        // What is wrong with names is told once, when all are there.
-        let mut told_later = Collector::default();
-        add_constants(&mut names, merged, &mut told_later);
-        for piece in pieces.iter().flatten() {
-            add_names(&mut names, piece, &mut told_later);
-        }
-        if waits_for_numbers {
-            // An item that is wrong is told once: whoever asks for its size gets one.
-            let items = pieces.iter().zip(&merged.items);
-            for (_, (&(_, name), view)) in items.filter(|(piece, _)| piece.is_none()) {
-                names.add_place(name, 0, view.span, &mut told_later);
-            }
-        }
-        for (place, (&(kind, name), view)) in pieces.iter_mut().zip(&merged.items) {
-            let key = view.contents.map_or("", |said| &said.key);
-            if (key == "asm") != waits_for_numbers {
-                continue;
-            }
-            let group =
-                GROUPS.iter().find(|group| group.kind == kind).expect("items are of a group");
-            // A bare file of code has no labels and no name: its first byte is where the program
-            // starts.
-            let is_nameless = view.is_bare && key == "file";
-            let body = Bodies { arch, names: &names, errors }.item(name, group, view);
-            let (item, name) =
-                (name, if is_nameless { entry.unwrap_or(DEFAULT_ENTRY) } else { name });
-            *place = body.map(|body| Piece { item, name, group, view: *view, body });
-        }
-    }
-    pieces.into_iter().flatten().collect()
-}
-
-/// What sections, files of code and items of data are called, and the labels that others see.
-fn collect_names(merged: &Merged<'_>, units: &[Unit<'_>], errors: &mut Collector) -> Names {
-    let mut names = Names::default();
-    add_constants(&mut names, merged, errors);
-    for unit in units.iter().filter(|unit| unit.is_symbol) {
-        names.add_place(unit.name, unit.size, unit.span, errors);
-    }
-    for (_, piece) in units.iter().flat_map(|unit| &unit.members) {
-        add_names(&mut names, piece, errors);
-    }
-    names
-}
-
-fn add_constants(names: &mut Names, merged: &Merged<'_>, errors: &mut Collector) {
-    for (name, number) in &merged.constants {
-        names.add_constant(name, number, errors);
-    }
-}
-
-/// Adds what a piece is called, and its labels that others see.
-fn add_names(names: &mut Names, piece: &Piece<'_>, errors: &mut Collector) {
-    if piece.is_symbol() {
-        names.add_place(piece.name, piece.body.len(), piece.view.span, errors);
-    }
-    let labels = piece.body.block().map(Block::sized_labels).unwrap_or_default();
-    for (label, size) in labels.into_iter().filter(|(label, _)| !label.is_local()) {
-        names.add_place(&label.name, size, &label.span, errors);
     }
 }
 

@@ -47,7 +47,11 @@ mod lower;
 mod names;
 mod pieces;
 mod quantity;
+#[cfg(feature = "schema")]
+mod schema;
 mod section;
+mod settle;
+mod shape;
 mod source_map;
 mod syntax;
 mod targets;
@@ -57,18 +61,21 @@ mod tests;
 mod text_map;
 mod wishes;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
 
 use document::{Entry, Key, Located, Reader, Span, entries};
 use layer::Layer;
+use shape::{Names, Shape, described};
 use targets::{Merged, TargetTable};
 
 use crate::error::{Error, ErrorKind, Errors, Place, Result};
 use crate::program::{OutputKind, Program};
-use crate::target::Target;
+use crate::target::{FileTarget, Target};
 
+#[cfg(feature = "schema")]
+pub use schema::schema;
 pub use source_map::SourceMap;
 pub use test_table::{End, Test};
 
@@ -76,10 +83,29 @@ pub use test_table::{End, Test};
 #[derive(Clone, Debug)]
 pub struct Spec {
     name: Option<String>,
+    files: Vec<Located<FileTarget>>,
+    /// The targets of all files, each once.
     targets: Vec<Located<Target>>,
     common: Layer,
     tables: Vec<TargetTable>,
+    needs: Vec<Need>,
     tests: Vec<Test>,
+}
+
+/// A spec that makes a shared library which a program needs to run.
+#[derive(Clone, Debug)]
+pub struct Need {
+    /// Where the spec lies.
+    pub path: PathBuf,
+    span: Span,
+}
+
+impl Need {
+    /// Where the program's spec names it, in bytes of its text.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span.clone()
+    }
 }
 
 /// Reads a spec from bytes that should be UTF-8. `folder` is where the paths of `file` start.
@@ -99,6 +125,7 @@ pub fn read_bytes(bytes: &[u8], folder: &Path) -> Result<Spec> {
 /// All that is wrong with the spec, with its place as [`Place::Text`]: TOML syntax, and if that is right,
 /// unknown keys, wrong values and files that cannot be read. Where there is such a thing, wrong hex text
 /// and names defined twice are told as well; of a spec that reads, [`Spec::program`] tells them.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all, name = "read_spec"))]
 pub fn read(text: &str, folder: &Path) -> Result<Spec> {
     let mut reader = Reader::new(text, folder);
     let table = syntax::parse(text, &mut reader.errors)?;
@@ -120,7 +147,13 @@ impl Spec {
         self.name.as_deref()
     }
 
-    /// What the spec is for, in its own order. At least one.
+    /// The files that are to be made, in the spec's own order. At least one.
+    #[must_use]
+    pub fn files(&self) -> Vec<FileTarget> {
+        self.files.iter().map(|file| file.value).collect()
+    }
+
+    /// The targets that have a program in these files, in the spec's own order, each once.
     #[must_use]
     pub fn targets(&self) -> Vec<Target> {
         self.targets.iter().map(|target| target.value).collect()
@@ -130,6 +163,12 @@ impl Spec {
     #[must_use]
     pub fn target_span(&self, target: Target) -> Option<Span> {
         self.targets.iter().find(|known| known.value == target).map(|known| known.span.clone())
+    }
+
+    /// The specs of the shared libraries that must lie beside the program when it runs.
+    #[must_use]
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
     }
 
     /// What running the program must show.
@@ -160,17 +199,30 @@ impl Spec {
 struct Document {
     name: Option<String>,
     /// What `targets` says, and where.
-    targets: Option<(Vec<Located<Target>>, Span)>,
+    targets: Option<(Vec<Located<FileTarget>>, Span)>,
     common: Layer,
     tables: Vec<TargetTable>,
+    needs: Vec<Need>,
     tests: Vec<Test>,
 }
 
 const DOCUMENT_KEYS: &[Key<Document>] = &[
-    Key { name: "version", read: |_, reader, entry| check_version(reader, entry) },
-    Key { name: "name", read: read_name },
+    Key {
+        name: "version",
+        about: "The version of this language: 1.",
+        shape: Shape::Integer(VERSION, VERSION),
+        read: |_, reader, entry| check_version(reader, entry),
+    },
+    Key {
+        name: "name",
+        about: "What the written file is called: the spec's file name if it is not said.",
+        shape: Shape::String,
+        read: read_name,
+    },
     Key {
         name: "targets",
+        about: "What the spec is for, in the order in which it is built: every target with a table of its own if it is not said.",
+        shape: Shape::Array(&Shape::Words(targets::all_target_names)),
         read: |document, reader, entry| {
             let targets = targets::read_targets(reader, entry);
             document.targets = Some((targets, entry.span.clone()));
@@ -178,6 +230,8 @@ const DOCUMENT_KEYS: &[Key<Document>] = &[
     },
     Key {
         name: "target",
+        about: "What is different on a target, an architecture or an operating system.",
+        shape: Shape::Map(Names::Targets, &Shape::Table("layer", || described(&[Layer::KEYS]))),
         read: |document, reader, entry| {
             let Some(table) = reader.table(entry) else { return };
             for entry in entries(table) {
@@ -187,7 +241,22 @@ const DOCUMENT_KEYS: &[Key<Document>] = &[
         },
     },
     Key {
+        name: "needs",
+        about: "Specs of shared libraries that the program needs beside it when it runs.",
+        shape: Shape::Array(&Shape::Path),
+        read: |document, reader, entry| {
+            let elements = reader.array(entry, "an array of paths of specs").unwrap_or_default();
+            for element in elements {
+                let need = data::file_path(reader, &element);
+                let span = element.span.clone();
+                document.needs.extend(need.map(|(path, _)| Need { path, span }));
+            }
+        },
+    },
+    Key {
         name: "test",
+        about: "What running the program must show.",
+        shape: test_table::SHAPE,
         read: |document, reader, entry| document.tests = test_table::read_tests(reader, entry),
     },
 ];
@@ -235,12 +304,13 @@ impl Document {
     }
 
     fn finish(self, reader: &mut Reader<'_>, is_empty: bool) -> Spec {
-        let Self { name, targets, common, tables, tests } = self;
+        let Self { name, targets, common, tables, needs, tests } = self;
         let said_at = targets.as_ref().map(|(_, span)| span.clone());
-        let targets = match targets {
-            Some((targets, _)) => targets,
+        let files = match targets {
+            Some((files, _)) => files,
             None => targets::full_targets(&tables),
         };
+        let targets = targets::of_files(&files);
         // Of a wrong target the reader knows already: then there is none because of that.
         if targets.is_empty() && reader.errors.is_empty() {
             let message = if is_empty { "the spec is empty" } else { "the spec is for no target" };
@@ -254,6 +324,6 @@ impl Document {
                 test.check(&built, &mut reader.errors);
             }
         }
-        Spec { name, targets, common, tables, tests }
+        Spec { name, files, targets, common, tables, needs, tests }
     }
 }

@@ -1,11 +1,13 @@
 //! What names stand for in one target's program: constants, sizes, places, and what minild provides.
 
+use std::cell::RefCell;
+
 use indexmap::IndexMap;
-use rustc_hash::FxBuildHasher;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::block::Number;
 use super::document::{Located, Span};
-use super::expression::{Expression, SIZE_SUFFIX, Term, TermValue};
+use super::expression::{Expression, Factor, SIZE_SUFFIX, Term, TermValue};
 use crate::error::{Collector, Error, ErrorKind, Place};
 use crate::program::{Landmark, SectionKind};
 
@@ -36,6 +38,10 @@ enum Meaning {
 #[derive(Default)]
 pub(super) struct Names {
     names: IndexMap<String, Located<Meaning>, FxBuildHasher>,
+    /// Whether a size that is not known is 0, and no mistake.
+    has_unknown_sizes: bool,
+    /// The names whose sizes were asked for, each with the answer.
+    asked: RefCell<FxHashMap<String, u64>>,
 }
 
 /// A symbol and what is added to its address.
@@ -69,6 +75,25 @@ pub(super) fn check_interval(
 }
 
 impl Names {
+    /// The same names, where the size of others is 0 for the time being.
+    pub(super) fn with_unknown_sizes(self) -> Self {
+        Self { has_unknown_sizes: true, ..self }
+    }
+
+    /// Whether a size that was asked for is not the one that `next` knows.
+    pub(super) fn differs_in_what_was_asked(&self, next: &Self) -> bool {
+        let asked = self.asked.borrow();
+        asked.iter().any(|(name, &size)| next.size(name) != Some(size))
+    }
+
+    /// The size of a place.
+    fn size(&self, name: &str) -> Option<u64> {
+        match self.names.get(name) {
+            Some(Located { value: Meaning::Place(size), .. }) => Some(*size),
+            _ => None,
+        }
+    }
+
     /// Adds a constant.
     pub(super) fn add_constant(
         &mut self,
@@ -117,7 +142,49 @@ impl Names {
 
     /// The number a term stands for; `None` where it is an address.
     pub(super) fn term_number(&self, term: &Term) -> Result<Option<i128>, Error> {
-        let name = match &term.value {
+        let first = self.word_number(&term.value, &term.span)?;
+        if term.times.is_empty() {
+            return Ok(first);
+        }
+        let mut product = first.ok_or_else(|| self.no_factor(&term.value, &term.span))?;
+        for Factor { value, span } in &term.times {
+            let factor = self.word_number(value, span)?;
+            let factor = factor.ok_or_else(|| self.no_factor(value, span))?;
+            let is_legal = |product: &i128| (i64::MIN.into()..=u64::MAX.into()).contains(product);
+            product = product.checked_mul(factor).filter(is_legal).ok_or_else(|| {
+                let message = "this product is no number of 64 bits";
+                Error::new(ErrorKind::OutOfRange, message)
+                    .at(Place::Text(term.span.start..span.end), "")
+            })?;
+        }
+        Ok(Some(product))
+    }
+
+    /// The error of what is no number where something is multiplied.
+    fn no_factor(&self, value: &TermValue, span: &Span) -> Error {
+        let TermValue::Name(name) = value else { unreachable!("numbers are numbers") };
+        let place = Place::Text(span.clone());
+        if self.has_place(name) || name.starts_with('.') {
+            let message = format!("`{name}` is an address, and is not multiplied");
+            return Error::new(ErrorKind::InvalidValue, message).at(place, "");
+        }
+        self.no_constant(name, place)
+    }
+
+    fn no_constant(&self, name: &str, place: Place) -> Error {
+        Error::new(ErrorKind::UndefinedSymbol, format!("no constant is called `{name}`"))
+            .at(place, "")
+            .nearest(name, self.constants())
+    }
+
+    /// The number that a word at `span` stands for; `None` where it is an address.
+    pub(super) fn word_number(
+        &self,
+        value: &TermValue,
+        span: &Span,
+    ) -> Result<Option<i128>, Error> {
+        let place = Place::Text(span.clone());
+        let name = match value {
             TermValue::Number(number) => return Ok(Some(*number)),
             TermValue::Name(name) => name,
         };
@@ -128,17 +195,24 @@ impl Names {
             });
         };
         match self.names.get(item) {
-            Some(Located { value: Meaning::Place(size), .. }) => Ok(Some((*size).into())),
+            Some(Located { value: Meaning::Place(size), .. }) => {
+                self.asked.borrow_mut().insert(item.to_owned(), *size);
+                Ok(Some((*size).into()))
+            }
             Some(Located { value: Meaning::Constant(_), span }) => {
                 let message = format!("`{item}` is a constant and has no size");
                 Err(Error::new(ErrorKind::InvalidValue, message)
-                    .at(Place::Text(term.span.clone()), "")
+                    .at(place.clone(), "")
                     .at(Place::Text(span.clone()), "defined here"))
+            }
+            None if self.has_unknown_sizes => {
+                self.asked.borrow_mut().insert(item.to_owned(), 0);
+                Ok(Some(0))
             }
             None => {
                 let message = format!("nothing is called `{item}`, so it has no size");
                 Err(Error::new(ErrorKind::UndefinedSymbol, message)
-                    .at(Place::Text(term.span.clone()), "")
+                    .at(place.clone(), "")
                     .nearest(item, self.places()))
             }
         }
@@ -177,9 +251,7 @@ impl Names {
             );
             return Error::new(ErrorKind::InvalidValue, message).at(place, "").help(help);
         }
-        Error::new(ErrorKind::UndefinedSymbol, format!("no constant is called `{name}`"))
-            .at(place, "")
-            .nearest(name, self.constants())
+        self.no_constant(name, place)
     }
 
     /// What an expression refers to, for a field that depends on an address and counts from `bias` bytes

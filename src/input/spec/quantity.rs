@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Place};
 use crate::units::Align;
 
 /// What a size is counted in: a name, and how many bytes it stands for.
-const SIZE_UNITS: &[(&str, u128)] = &[
+pub(super) const SIZE_UNITS: &[(&str, u128)] = &[
     ("B", 1),
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
@@ -20,7 +20,10 @@ const SIZE_UNITS: &[(&str, u128)] = &[
 ];
 
 /// What a time is counted in: a name, and how many milliseconds it stands for.
-const TIME_UNITS: &[(&str, u128)] = &[("s", 1000), ("ms", 1), ("min", 60_000)];
+pub(super) const TIME_UNITS: &[(&str, u128)] = &[("s", 1000), ("ms", 1), ("min", 60_000)];
+
+/// The longest time that can be asked for, in seconds.
+pub(super) const DAY: i128 = 24 * 60 * 60;
 
 /// The integer that `text` spells: decimal, or with `0x`, `0o` or `0b` before it; `_` between digits.
 pub(super) fn parse_integer(text: &str) -> Option<u128> {
@@ -71,7 +74,6 @@ pub(super) fn align(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Locate
 /// A time: a number of seconds, or a string with a unit.
 pub(super) fn duration(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Duration> {
     const WANTED: &str = "a number of seconds or a string like \"500 ms\"";
-    const DAY: i128 = 24 * 60 * 60;
     let milliseconds = match entry.value {
         DeValue::Integer(_) => reader.integer(entry, (1, DAY))? * 1000,
         _ => counted(reader, entry, TIME_UNITS, WANTED)?,

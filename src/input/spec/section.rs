@@ -11,6 +11,7 @@ use super::expression::check_name;
 use super::item::GROUPS;
 use super::pieces::{Body, MOST_FILLED, Piece};
 use super::quantity;
+use super::shape::Shape;
 use super::targets::Merged;
 use crate::error::{Collector, Error, ErrorKind, Place};
 use crate::program::SectionKind;
@@ -62,6 +63,8 @@ impl SectionTable {
 pub(super) const KEYS: &[Key<SectionTable>] = &[
     Key {
         name: "kind",
+        about: "What the section can do in memory; that of its items if it is not said.",
+        shape: Shape::Words(|| GROUPS.iter().map(|group| group.name).collect()),
         read: |section, reader, entry| {
             let Some(Located { value: name, span }) = reader.located_string(entry) else { return };
             let kinds = || GROUPS.iter().map(|group| group.name);
@@ -76,10 +79,14 @@ pub(super) const KEYS: &[Key<SectionTable>] = &[
     },
     Key {
         name: "align",
+        about: "What its address is a multiple of: a power of two. The greatest alignment of its items counts too.",
+        shape: Shape::Align,
         read: |section, reader, entry| section.align = quantity::align(reader, entry),
     },
     Key {
         name: "at",
+        about: "The address where it must lie, the system's base included.",
+        shape: Shape::Integer(0, u64::MAX as i128),
         read: |section, reader, entry| {
             let address = reader.integer(entry, (0, u64::MAX.into()));
             let address = address.and_then(|address| u64::try_from(address).ok());
@@ -88,6 +95,8 @@ pub(super) const KEYS: &[Key<SectionTable>] = &[
     },
     Key {
         name: "contents",
+        about: "The names of its items, in their order in memory.",
+        shape: Shape::Array(&Shape::String),
         read: |section, reader, entry| {
             let Some(elements) = reader.array(entry, "an array of items' names") else { return };
             let value = elements.iter().filter_map(|element| reader.located_string(element));
@@ -110,6 +119,27 @@ pub(super) struct Unit<'s> {
     pub(super) size: u64,
     /// Its pieces with their offsets in it.
     pub(super) members: Vec<(u64, Piece<'s>)>,
+}
+
+/// The sections of which all items are there, each with the place of its name and its size in bytes.
+pub(super) fn sizes<'m, 's>(
+    merged: &'m Merged<'s>,
+    pieces: &'m [Option<Piece<'s>>],
+) -> impl Iterator<Item = (&'s str, &'s Span, u64)> + use<'m, 's> {
+    merged.sections.iter().filter_map(|(&name, (span, table))| {
+        let mut end = Size::ZERO;
+        for item in &table.contents.as_ref()?.value {
+            let piece = pieces.iter().flatten().find(|piece| piece.item == item.value)?;
+            (_, end) = behind(end, piece)?;
+        }
+        Some((name, *span, end.0))
+    })
+}
+
+/// Where `piece` lies in a section whose pieces end at `end` so far, and where it ends.
+fn behind(end: Size, piece: &Piece<'_>) -> Option<(Size, Size)> {
+    let base = end.checked_align_up(piece.align())?;
+    Some((base, base.checked_add(Size(piece.body.len()))?))
 }
 
 /// Makes sections of `pieces`: each its own, or where a table wants it. A section of several lies where the
@@ -177,8 +207,9 @@ impl<'s> Gatherer<'s, '_> {
             let piece = self.pieces[index].take().expect("no other section has this item");
             let align = piece.align();
             section_align = section_align.max(align);
-            let base = end.and_then(|end| end.checked_align_up(align));
-            end = base.and_then(|base| base.checked_add(Size(piece.body.len())));
+            let place = end.and_then(|end| behind(end, &piece));
+            let base = place.map(|(base, _)| base);
+            end = place.map(|(_, end)| end);
             if let Some(problem) = misfit(&piece, kind, items.len()) {
                 let place = Place::Text(item.span.clone());
                 self.errors.push(Error::new(ErrorKind::Conflict, problem).at(place, ""));

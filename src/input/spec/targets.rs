@@ -13,7 +13,7 @@ use super::section::SectionTable;
 use super::wishes::WishTable;
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::SectionKind;
-use crate::target::{Architecture, OperatingSystem, TARGETS, Target};
+use crate::target::{Architecture, FileTarget, OperatingSystem, TARGETS, Target, UNIVERSAL};
 
 /// What the X of `[target.X]` stands for; the greater one is the more special and wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,15 @@ impl Selector {
     pub(super) fn read(reader: &mut Reader<'_>, name: &str, span: &Span) -> Option<Self> {
         let selector = Self::named(name);
         if selector.is_none() {
+            if let Some(universal) = UNIVERSAL.iter().find(|row| row.name == name) {
+                let message = format!("`{name}` has no program of its own");
+                let names = universal.slices.iter().map(|target| target.name());
+                let error = Error::new(ErrorKind::InvalidValue, message);
+                return reader.refuse(error.at(Place::Text(span.clone()), "").help(format!(
+                    "such a file holds those of {}; `targets` says that it is to be made",
+                    list(names).replace(" or ", " and ")
+                )));
+            }
             let architectures = Architecture::ALL.iter().map(|known| known.name());
             let systems = OperatingSystem::ALL.iter().map(|known| known.name());
             let names = target_names().chain(architectures).chain(systems).collect();
@@ -62,6 +71,19 @@ fn target_named(name: &str) -> Option<Target> {
     (name != "host").then(|| name.parse().ok())?
 }
 
+/// Every name of a target, those of other tools included.
+pub(super) fn all_target_names() -> Vec<&'static str> {
+    let triples = TARGETS.iter().flat_map(|row| row.triples.iter().copied());
+    target_names().chain(triples).collect()
+}
+
+/// Every name of a selector.
+pub(super) fn selector_names() -> Vec<&'static str> {
+    let architectures = Architecture::ALL.iter().map(|known| known.name());
+    let systems = OperatingSystem::ALL.iter().map(|known| known.name());
+    architectures.chain(systems).chain(all_target_names()).collect()
+}
+
 fn target_names() -> impl Iterator<Item = &'static str> {
     TARGETS.iter().map(|row| row.name)
 }
@@ -72,19 +94,24 @@ fn unknown(name: &str, what: &str, names: Vec<&str>, span: &Span) -> Error {
         .nearest(name, names.iter().copied());
     match (&error.help, name) {
         (Some(_), _) => error,
-        (None, "host") => error.help("a spec says the same on every machine: name the target"),
+        (None, "host") => error.help(
+            "a spec says the same on every machine: name the target; `--target host` chooses this machine's",
+        ),
         (None, _) => error.help(format!("there are {}", list(names).replace(" or ", " and "))),
     }
 }
 
 /// Reads `targets = […]`.
-pub(super) fn read_targets(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Located<Target>> {
+pub(super) fn read_targets(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Located<FileTarget>> {
     let elements = reader.array(entry, "an array of targets").unwrap_or_default();
-    let mut targets: Vec<Located<Target>> = Vec::new();
+    let mut targets: Vec<Located<FileTarget>> = Vec::new();
     for element in elements {
         let Some(name) = reader.string(&element) else { continue };
-        let Some(value) = target_named(&name) else {
-            let error = unknown(&name, "target", target_names().collect(), &element.span);
+        let universal = UNIVERSAL.iter().find(|row| row.name == name);
+        let value = universal.map(FileTarget::Universal);
+        let Some(value) = value.or_else(|| target_named(&name).map(FileTarget::Single)) else {
+            let names = target_names().chain(UNIVERSAL.iter().map(|row| row.name)).collect();
+            let error = unknown(&name, "target", names, &element.span);
             reader.errors.push(error);
             continue;
         };
@@ -189,10 +216,25 @@ impl<'s> Merged<'s> {
 }
 
 /// The targets that have a table of their own, in the order of the tables.
-pub(super) fn full_targets(tables: &[TargetTable]) -> Vec<Located<Target>> {
+pub(super) fn full_targets(tables: &[TargetTable]) -> Vec<Located<FileTarget>> {
     let full = tables.iter().filter_map(|table| match table.selector {
-        Selector::Target(value) => Some(Located { value, span: table.span.clone() }),
+        Selector::Target(target) => {
+            Some(Located { value: target.into(), span: table.span.clone() })
+        }
         _ => None,
     });
     full.collect()
+}
+
+/// The targets whose programs are in these files, each once.
+pub(super) fn of_files(files: &[Located<FileTarget>]) -> Vec<Located<Target>> {
+    let mut targets: Vec<Located<Target>> = Vec::new();
+    for file in files {
+        for &value in file.value.slices() {
+            if targets.iter().all(|known| known.value != value) {
+                targets.push(Located { value, span: file.span.clone() });
+            }
+        }
+    }
+    targets
 }

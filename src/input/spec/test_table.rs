@@ -7,7 +7,8 @@ use indexmap::IndexMap;
 
 use super::document::{Entry, Key, Located, Reader, Span, entries};
 use super::quantity;
-use super::targets::Selector;
+use super::shape::{Names, Shape, described};
+use super::targets::{self, Selector};
 use crate::error::{Collector, Error, ErrorKind, Place};
 use crate::target::{OperatingSystem, Target};
 
@@ -163,6 +164,8 @@ const SIGNALS: &[&str] = &[
 pub(super) const KEYS: &[Key<Test>] = &[
     Key {
         name: "targets",
+        about: "The targets, architectures and operating systems that it is for: all of the spec's if it is not said.",
+        shape: Shape::Array(&Shape::Words(targets::selector_names)),
         read: |test, reader, entry| {
             let elements = reader.array(entry, "an array of targets").unwrap_or_default();
             let mut selectors = Vec::new();
@@ -174,24 +177,42 @@ pub(super) const KEYS: &[Key<Test>] = &[
             test.targets = Some(selectors);
         },
     },
-    Key { name: "args", read: |test, reader, entry| test.args = process_strings(reader, entry) },
-    Key { name: "env", read: read_env },
+    Key {
+        name: "args",
+        about: "The arguments behind the program's name.",
+        shape: Shape::Array(&Shape::String),
+        read: |test, reader, entry| test.args = process_strings(reader, entry),
+    },
+    Key {
+        name: "env",
+        about: "Environment variables that are added.",
+        shape: Shape::Map(Names::Any, &Shape::String),
+        read: read_env,
+    },
     Key {
         name: "stdin",
+        about: "What the program reads.",
+        shape: Shape::String,
         read: |test, reader, entry| {
             test.stdin = reader.string(entry).unwrap_or_default().into_owned();
         },
     },
     Key {
         name: "stdout",
+        about: "Exactly what it must write.",
+        shape: Shape::String,
         read: |test, reader, entry| test.stdout = reader.string(entry).map(Cow::into_owned),
     },
     Key {
         name: "stderr",
+        about: "Exactly what it must write to standard error.",
+        shape: Shape::String,
         read: |test, reader, entry| test.stderr = reader.string(entry).map(Cow::into_owned),
     },
     Key {
         name: "contains",
+        about: "What must be found in what it writes to stdout.",
+        shape: Shape::OneOrMany(&Shape::String),
         read: |test, reader, entry| {
             for element in entry.one_or_many() {
                 let Some(text) = reader.string(&element) else { continue };
@@ -206,6 +227,8 @@ pub(super) const KEYS: &[Key<Test>] = &[
     },
     Key {
         name: "exit",
+        about: "The status that it must end with: 0 if it is not said.",
+        shape: Shape::Integer(0, u32::MAX as i128),
         read: |test, reader, entry| {
             let status = reader.integer(entry, (0, u32::MAX.into()));
             let status = status.and_then(|status| u32::try_from(status).ok());
@@ -214,6 +237,8 @@ pub(super) const KEYS: &[Key<Test>] = &[
     },
     Key {
         name: "signal",
+        about: "The signal that must end it, by its POSIX name.",
+        shape: Shape::Words(|| SIGNALS.to_vec()),
         read: |test, reader, entry| {
             let Some(name) = reader.string(entry) else { return };
             if !SIGNALS.contains(&name.as_ref()) {
@@ -227,6 +252,8 @@ pub(super) const KEYS: &[Key<Test>] = &[
     },
     Key {
         name: "timeout",
+        about: "After what time it has failed.",
+        shape: Shape::Duration,
         read: |test, reader, entry| test.timeout = quantity::duration(reader, entry),
     },
 ];
@@ -260,6 +287,9 @@ fn process_strings(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<String> {
     let elements = reader.array(entry, "an array of strings").unwrap_or_default();
     elements.iter().filter_map(|element| process_string(reader, element)).collect()
 }
+
+/// What `test` can be.
+pub(super) const SHAPE: Shape = Shape::Array(&Shape::Table("test", || described(&[KEYS])));
 
 /// Reads all `[[test]]`.
 pub(super) fn read_tests(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Test> {

@@ -2,6 +2,7 @@
 
 use super::document::{Entry, Key, Located, Reader, list};
 use super::quantity;
+use super::shape::{Described, Shape, described};
 use super::source_map::SourceMap;
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::{
@@ -37,14 +38,28 @@ pub(super) struct MemoryTable {
 
 /// The keys of a `[stack]` or `[heap]`.
 pub(super) const MEMORY_KEYS: &[Key<MemoryTable>] = &[
-    Key { name: "size", read: |memory, reader, entry| memory.size = quantity::size(reader, entry) },
+    Key {
+        name: "size",
+        about: "The bytes of addresses that it may take.",
+        shape: Shape::Size,
+        read: |memory, reader, entry| memory.size = quantity::size(reader, entry),
+    },
     Key {
         name: "commit",
+        about: "The bytes of it that are there from the start: Windows.",
+        shape: Shape::Size,
         read: |memory, reader, entry| memory.commit = quantity::size(reader, entry),
     },
 ];
 
-const POSITIONS: &[(&str, Position)] =
+/// What a `[stack]` or `[heap]` can be.
+pub(super) const MEMORY: Shape = Shape::Table("memory", memory_keys);
+
+fn memory_keys() -> Vec<Described> {
+    described(&[MEMORY_KEYS])
+}
+
+pub(super) const POSITIONS: &[(&str, Position)] =
     &[("independent", Position::Independent), ("fixed", Position::Fixed)];
 
 impl WishTable {
@@ -167,7 +182,7 @@ impl WishTable {
                 "compatibility-version",
                 self.compatibility_version.as_ref(),
             ),
-            start: said(map, "start", self.start.as_ref()).unwrap_or_default(),
+            start: said(map, "start", self.start.as_ref()),
             libc: said(map, "libc", self.libc.as_ref()).unwrap_or_default(),
             stack: self.stack.wish(map, "stack.size", "stack.commit"),
             heap: self.heap.wish(map, "heap.size", "heap.commit"),
@@ -188,6 +203,11 @@ impl MemoryTable {
             commit: said(map, commit, self.commit.as_ref()).map(Size),
         }
     }
+}
+
+/// The words that stand for values.
+pub(super) fn words<T>(names: &[(&'static str, T)]) -> Vec<&'static str> {
+    names.iter().map(|(name, _)| *name).collect()
 }
 
 fn replace<T: Clone>(common: &mut Option<T>, special: Option<&T>) {

@@ -201,6 +201,7 @@ impl<'p> Synthesized<'p> {
 /// without bytes, an address that would have to be written into code or into fewer than 8 bytes at load
 /// time, a subtraction without its addition, an import where its address cannot come. Values are not
 /// known yet, so ranges are checked later.
+#[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub fn synthesize<'p>(resolved: &'p Resolved<'p>, loader: Loader) -> Result<Synthesized<'p>> {
     let mut errors = Collector::default();
     let mut synthesized = Synthesized {

@@ -14,7 +14,7 @@ pub(super) fn want_libc(
     errors: &mut Collector,
 ) {
     let program = synthesized.program();
-    if program.wishes.start != Start::Libc || loader.calls_main {
+    if start_up::start(program) != Start::Libc || loader.calls_main {
         return;
     }
     let Some(start) = start_up::libc_start(program.target) else { return };
@@ -44,7 +44,7 @@ pub(super) fn add_start_up(
 ) {
     let program = synthesized.program();
     let relocates = !loader.relocates && !synthesized.load_relocations.is_empty();
-    let start = if loader.calls_main { Start::Raw } else { program.wishes.start };
+    let start = if loader.calls_main { Start::Raw } else { start_up::start(program) };
     let Some(entry) = synthesized.resolved.entry.filter(|_| relocates || start != Start::Raw)
     else {
         return;

@@ -167,7 +167,7 @@ fn imports_are_the_programs(
     same("missing imports", &wanted.difference(&found).collect(), &BTreeSet::new())?;
     let others: BTreeSet<_> = found.difference(&wanted).collect();
     // The C library's start is start-up code's.
-    if program.wishes.start != Start::Libc && !others.is_empty() {
+    if program.wishes.start != Some(Start::Libc) && !others.is_empty() {
         return Err(format!("nobody imports {others:?}").into());
     }
 

@@ -39,7 +39,7 @@ use value::Symbol;
 
 use super::block::{Block, Label};
 use super::document::Span;
-use super::expression::{SIZE_SUFFIX, Term, TermValue, check_name};
+use super::expression::{TermValue, check_name};
 use super::names::{Names, defined_twice};
 use super::text_map::{MappedText, TextMap};
 use crate::arch::Arch;
@@ -104,15 +104,7 @@ impl Context<'_> {
     /// The number that a word stands for: a constant, or an item's size.
     fn number(&self, word: &Token<'_>) -> Result<Option<i128>, Error> {
         let span = self.span(word.range.clone());
-        let own =
-            word.text.strip_suffix(SIZE_SUFFIX).filter(|name| self.labels.contains_key(*name));
-        if let Some(name) = own {
-            let message =
-                format!("the size of `{name}` is not known while its own text is assembled");
-            return Err(Error::new(ErrorKind::InvalidValue, message).at(Place::Text(span), ""));
-        }
-        let value = TermValue::Name(word.text.to_owned());
-        self.names.term_number(&Term { is_negative: false, value, span })
+        self.names.word_number(&TermValue::Name(word.text.to_owned()), &span)
     }
 }
 

@@ -73,11 +73,13 @@ impl Value {
         let name = |symbol: &Symbol, is_negative| Term {
             is_negative,
             value: TermValue::Name(symbol.name.clone()),
+            times: Vec::new(),
             span: context.span(symbol.range.clone()),
         };
         let number = (self.number != 0 || self.is_number()).then(|| Term {
             is_negative: self.number < 0,
             value: TermValue::Number(self.number.abs()),
+            times: Vec::new(),
             span: context.span(self.range.clone()),
         });
         let terms = self.symbol.iter().map(|symbol| name(symbol, false));

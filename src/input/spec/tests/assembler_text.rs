@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::check_program;
+use super::{check_errors, check_program};
 
 #[test]
 fn constants_and_sizes_decide_the_width_of_instructions() {
@@ -100,6 +100,109 @@ fn several_texts_see_each_other() {
                 c0 03 5f d6
               third at 0x0, 4 bytes, Function
             entry main, Independent
+        "#]],
+    );
+}
+
+#[test]
+fn the_sizes_of_texts_and_sections_are_known_in_texts() {
+    check_program(
+        r#"
+        [rodata]
+        one = { u8 = 1, align = 1 }
+        two = { u16 = 2, align = 1 }
+        [section.both]
+        contents = ["two", "one"]
+        [target.x86_64-linux.code.copy]         # the item's name is no symbol, the label is
+        asm = """
+        start:
+            add eax, start.size                 # 3 bytes, but 5 where the size does not fit 8 bits
+            add eax, last.size                  # so this makes the text grow twice
+            mov ecx, both.size
+            .skip 116
+        """
+        [target.x86_64-linux.code.other]
+        asm = "last: push start.size\n.skip 200"
+        [target.x86_64-linux.code.hex]
+        hex = "exact: 90 90 90"
+        [target.x86_64-linux.code.end]
+        asm = "mov al, exact.size"
+        "#,
+        "x86_64-linux",
+        expect![[r#"
+            ReadOnly both align 8
+                02 00 01
+              both at 0x0, 3 bytes, Unspecified
+              two at 0x0, 2 bytes, Object
+              one at 0x2, 1 bytes, Object
+            Code copy align 8
+                05 83 00 00 00 05 cd 00 00 00 b9 03 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00
+              start at 0x0, 131 bytes, Function
+            Code other align 8
+                68 83 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+                00 00 00 00 00 00 00 00 00 00 00 00 00
+              last at 0x0, 205 bytes, Function
+            Code hex align 8
+                90 90 90
+              exact at 0x0, 3 bytes, Function
+            Code end align 8
+                b0 03
+            entry start, Independent
+        "#]],
+    );
+}
+
+#[test]
+fn sizes_that_never_settle_are_an_error() {
+    // In its short form the instruction is too small for itself, in its long form too large.
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        asm = """
+        start:
+            add eax, 201 - start.size
+            .skip 70
+        """
+        "#,
+        expect![[r#"
+            2:1-2:4: invalid-value: how large this text is depends on sizes that depend on it, and they do not settle
+              help: instructions whose width does not depend on the size let it settle
+        "#]],
+    );
+    check_errors(
+        r#"
+        [target.x86_64-linux]
+        asm = """
+        start:
+            add eax, strat.size
+            add eax, .end.size
+        .end:
+            .skip start.size * 2
+        """
+        "#,
+        expect![[r#"
+            4:14-4:24: undefined-symbol: nothing is called `strat`, so it has no size
+              help: did you mean `start`?
+            5:14-5:23: undefined-symbol: nothing is called `.end`, so it has no size
         "#]],
     );
 }

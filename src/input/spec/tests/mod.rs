@@ -11,6 +11,8 @@ mod assembler_text;
 mod never_panics;
 mod programs;
 mod reference;
+#[cfg(feature = "schema")]
+mod schema;
 #[cfg(feature = "asm")]
 mod wrong_asm;
 mod wrong_data;

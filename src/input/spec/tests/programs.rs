@@ -513,3 +513,40 @@ fn bare_code_is_the_item_called_code() {
     "#]],
     );
 }
+
+#[test]
+fn numbers_are_sums_of_products() {
+    check_program(
+        r#"
+        [constants]
+        W = 80
+        H = 25
+        [bss.screen]
+        size = 64
+        [rodata]
+        a = { u32 = ["W*H", "2 * W * H - 1", "screen.size*2", "-W*2+200"] }
+        [data]
+        d = { pointers = "screen + W*2" }
+        [target.x86_64-linux]
+        hex = "start: b8 <u32 W*H> 48 8d 05 <rel32 screen+W*2> c3"
+        "#,
+        "x86_64-linux",
+        expect![[r#"
+            Bss screen align 8
+                zeros 0x40
+              screen at 0x0, 64 bytes, Object
+            ReadOnly a align 8
+                d0 07 00 00 9f 0f 00 00 80 00 00 00 28 00 00 00
+              a at 0x0, 16 bytes, Object
+            Data d align 8
+                00 00 00 00 00 00 00 00
+              0x0: abs64 screen +160
+              d at 0x0, 8 bytes, Object
+            Code code align 8
+                b8 d0 07 00 00 48 8d 05 00 00 00 00 c3
+              0x8: rel32 screen +156
+              start at 0x0, 13 bytes, Function
+            entry start, Independent
+        "#]],
+    );
+}

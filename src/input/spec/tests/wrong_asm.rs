@@ -158,7 +158,6 @@ fn mistakes_on_x86_64() {
             52:3-52:8: duplicate-symbol: `start` is defined twice
               3:1-3:6: first defined here
             53:3-53:6: syntax: `rax` is a register, and cannot be a label
-            54:19-54:29: invalid-value: the size of `start` is not known while its own text is assembled
             55:12-55:24: undefined-symbol: nothing is called `nothing`, so it has no size
             56:35-56:36: unsupported: `a` and `b` do not fit one instruction
             57:3-57:5: syntax: this comment has no end

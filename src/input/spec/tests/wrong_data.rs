@@ -377,3 +377,57 @@ fn fields_of_a_wrong_shape() {
         "#]],
     );
 }
+
+#[test]
+fn wrong_products() {
+    check_errors(
+        r#"
+        [rodata]
+        a = { u32 = ["W*", "*W", "W**H", "W*(H)", "2 W"] }
+        [target.x86_64-linux]
+        hex = "start: c3"
+        "#,
+        expect![[r#"
+            2:15-2:17: syntax: `W*` is no sum of names and numbers
+              help: write it like `name`, `name+8` or `name-8`
+            2:21-2:23: syntax: `*W` is no sum of names and numbers
+              help: write it like `name`, `name+8` or `name-8`
+            2:27-2:31: syntax: `W**H` is no sum of names and numbers
+              help: write it like `name`, `name+8` or `name-8`
+            2:35-2:40: syntax: `W*(H)` is no sum of names and numbers
+              help: write it like `name`, `name+8` or `name-8`
+            2:44-2:47: syntax: `2 W` is no sum of names and numbers
+              help: write it like `name`, `name+8` or `name-8`
+        "#]],
+    );
+    check_errors(
+        r#"
+        [constants]
+        width = 80
+        [bss]
+        screen = { size = 64 }
+        [rodata]
+        a = { u32 = ["width*height", "with*2", "screen*2", "2*screen", "width.size*2"] }
+        b = { u64 = "0xffffffffffffffff*width" }
+        c = { u16 = "width*width*width" }
+        d = { pointers = ["screen*2", "width*2"] }
+        [target.x86_64-linux]
+        hex = "start: b8 <u32 2*start>"
+        "#,
+        expect![[r#"
+            6:21-6:27: undefined-symbol: no constant is called `height`
+            6:31-6:35: undefined-symbol: no constant is called `with`
+              help: did you mean `width`?
+            6:41-6:47: invalid-value: `screen` is an address, and is not multiplied
+            6:55-6:61: invalid-value: `screen` is an address, and is not multiplied
+            6:65-6:75: invalid-value: `width` is a constant and has no size
+              2:1-2:6: defined here
+            7:14-7:38: out-of-range: this product is no number of 64 bits
+            8:14-8:31: out-of-range: 512000 does not fit `u16`: it is from 0 to 65535
+            11:25-11:30: invalid-value: `start` is an address, and is not multiplied
+            9:20-9:26: invalid-value: `screen` is an address, and is not multiplied
+            9:32-9:39: invalid-value: here the name of a place is missing: this is a number
+              help: numbers stand in `u8` … `i64` and in fixups like `<u32 1>`
+        "#]],
+    );
+}

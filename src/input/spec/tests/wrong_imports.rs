@@ -30,7 +30,7 @@ fn imports_are_names_or_tables() {
               help: say how the library knows it
             7:5-7:20: invalid-value: an import by `ordinal` needs a name for the program: `as`
               help: { ordinal = 1, as = "name" }
-            8:17-8:22: out-of-range: `ordinal` cannot be 65536: it is from 0 to 65535
+            8:17-8:22: out-of-range: `ordinal` cannot be 65536: it is from 1 to 65535
             9:32-9:43: invalid-value: `two words` has ' ': names have letters, digits and _ . $ @ ?
               help: `as` gives it another name in the program
             10:7-10:10: unknown-key: an import has no key `nam`
@@ -120,7 +120,10 @@ fn wishes_are_honoured_or_refused() {
         r#"
         [target.x86_64-linux]
         subsystem = "console"
+        start = "raw"
         stack.size = "8 MiB"
+        init = ["start"]
+        fini = ["start"]
         hex = "start: c3"
         [target.x86_64-windows]
         subsystem = "efi-application"
@@ -148,23 +151,30 @@ fn wishes_are_honoured_or_refused() {
         "#,
         expect![[r#"
             2:13-2:22: unsupported: `subsystem` means nothing on x86_64-linux: no file can say it
-            3:14-3:21: unsupported: `stack.size` means nothing to a raw program on x86_64-linux: the kernel decides how large its stack is
+            4:14-4:21: unsupported: `stack.size` means nothing to a raw program on x86_64-linux: the kernel decides how large its stack is
+              3:9-3:14: raw is asked for here
               help: start = "main" moves to a stack of that size before it calls the entry
-            7:8-7:15: misaligned: the base 0x12345 is no multiple of 0x10000
+            7:8-7:13: unsupported: nothing runs `init` of a raw program: the system jumps to its entry
+              3:9-3:14: raw is asked for here
+              help: start = "main" has start-up code that does
+            7:8-7:13: unsupported: nothing runs `fini` of a raw program: the system jumps to its entry
+              3:9-3:14: raw is asked for here
+              help: start = "main" has start-up code that does
+            10:8-10:15: misaligned: the base 0x12345 is no multiple of 0x10000
               help: Windows reserves memory in pieces of 64 KiB, and never the first
-            6:13-6:30: unsupported: x86_64-windows has no subsystem `efi-application`
+            9:13-9:30: unsupported: x86_64-windows has no subsystem `efi-application`
               help: it has `console`, `graphical`
-            8:36-8:43: conflict: `stack.commit` is 0x200000 bytes, more than the 0x100000 that `stack.size` reserves
-            11:12-11:19: unsupported: `position` cannot be fixed on aarch64-windows: Windows on arm64 loads no image that it cannot place
-            12:8-12:22: out-of-range: the base 0x800000000000 lies beyond the 47 bits of addresses of a process
-            15:12-15:19: unsupported: `position` cannot be fixed on x86_64-uefi: firmware loads an image where it has room
-            16:8-16:16: unsupported: `base` means nothing on x86_64-uefi: firmware loads an image where it has room
-            17:13-17:17: unsupported: `heap.size` means nothing on x86_64-uefi: firmware decides it
-            21:12-21:19: unsupported: `position` cannot be fixed on aarch64-macos: macOS kills an arm64 program that is static or that it cannot slide (`load_machfile` wants MH_PIE and dyld)
-            22:8-22:15: out-of-range: the base 0x10000 does not lie in 0x100000000..=0x400000000000: the first 4 GiB are page zero
-            20:9-20:15: unsupported: macOS 10.4 is not supported on aarch64-macos: 11 to 26 are
-            26:8-26:19: misaligned: the base 0x100001000 is no multiple of a page, 0x4000
-            25:9-25:13: unsupported: macOS 27 is not supported on x86_64-macos: 10.9 to 26 are
+            11:36-11:43: conflict: `stack.commit` is 0x200000 bytes, more than the 0x100000 that `stack.size` reserves
+            14:12-14:19: unsupported: `position` cannot be fixed on aarch64-windows: Windows on arm64 loads no image that it cannot place
+            15:8-15:22: out-of-range: the base 0x800000000000 lies beyond the 47 bits of addresses of a process
+            18:12-18:19: unsupported: `position` cannot be fixed on x86_64-uefi: firmware loads an image where it has room
+            19:8-19:16: unsupported: `base` means nothing on x86_64-uefi: firmware loads an image where it has room
+            20:13-20:17: unsupported: `heap.size` means nothing on x86_64-uefi: firmware decides it
+            24:12-24:19: unsupported: `position` cannot be fixed on aarch64-macos: macOS kills an arm64 program that is static or that it cannot slide (`load_machfile` wants MH_PIE and dyld)
+            25:8-25:15: out-of-range: the base 0x10000 does not lie in 0x100000000..=0x400000000000: the first 4 GiB are page zero
+            23:9-23:15: unsupported: macOS 10.4 is not supported on aarch64-macos: 11 to 26 are
+            29:8-29:19: misaligned: the base 0x100001000 is no multiple of a page, 0x4000
+            28:9-28:13: unsupported: macOS 27 is not supported on x86_64-macos: 10.9 to 26 are
         "#]],
     );
 }

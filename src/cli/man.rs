@@ -1,0 +1,42 @@
+//! `minild man`: the manual pages.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap_mangen::Man;
+
+use super::{Failure, print};
+
+/// Write the manual pages
+///
+/// Without a folder, that of minild itself goes to standard output: minild man | man -l -
+#[derive(Debug, clap::Args)]
+pub(super) struct Arguments {
+    /// The folder to write `minild.1`, `minild-build.1` and so on to, made if it is not there
+    folder: Option<PathBuf>,
+}
+
+pub(super) fn man(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    let mut command = super::command().disable_help_subcommand(true);
+    command.build();
+    let Some(folder) = &arguments.folder else {
+        print::bytes(&page(command)?)?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let cannot = |error| Failure::Other(format!("cannot write to {}: {error}", folder.display()));
+    fs::create_dir_all(folder).map_err(cannot)?;
+    let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
+    for command in std::iter::once(command).chain(subcommands) {
+        // A subcommand's display name is `minild-build`.
+        let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
+        fs::write(folder.join(format!("{name}.1")), page(command)?).map_err(cannot)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(command: clap::Command) -> Result<Vec<u8>, Failure> {
+    let mut page = Vec::new();
+    Man::new(command).render(&mut page)?;
+    Ok(page)
+}
