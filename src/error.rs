@@ -89,6 +89,8 @@ pub enum Place {
     Wish(&'static str),
     /// A library of the program.
     Library(LibraryId),
+    /// An export of the program: its index.
+    Export(usize),
 }
 
 /// A place, and what is to be said there.
@@ -271,6 +273,15 @@ impl Collector {
         self.errors.push(error);
     }
 
+    /// `value`, if nothing was found wrong.
+    pub(crate) fn into_result<T>(self, value: T) -> Result<T> {
+        if self.errors.is_empty() { Ok(value) } else { Err(Errors(self.errors)) }
+    }
+}
+
+/// What only inputs in a language of their own ask.
+#[cfg(feature = "spec")]
+impl Collector {
     pub(crate) fn extend(&mut self, errors: Errors) {
         self.errors.extend(errors.0);
     }
@@ -281,11 +292,6 @@ impl Collector {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.errors.is_empty()
-    }
-
-    /// `value`, if nothing was found wrong.
-    pub(crate) fn into_result<T>(self, value: T) -> Result<T> {
-        if self.errors.is_empty() { Ok(value) } else { Err(Errors(self.errors)) }
     }
 }
 

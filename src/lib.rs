@@ -1,14 +1,100 @@
-//! Turns machine code and data into executables.
+//! A linker to call: machine code and data go in, files that Linux, macOS, Windows and UEFI run come out, for
+//! x86-64 and arm64, on any host, without an SDK or another linker.
+//!
+//! # The whole path
+//!
+//! A code generator has bytes, names, and places in the bytes where an address of something else belongs. That is a
+//! [`Program`]; the rest is one call:
+//!
+//! ```
+//! use minild::program::{Import, Program, Section, SectionKind};
+//! use minild::{Options, Target, arch::x86_64};
+//!
+//! // What it is for.
+//! let mut program = Program::new(Target::X86_64_WINDOWS);
+//!
+//! // What it takes of the system's libraries.
+//! let library = program.library("kernel32.dll");
+//! let exit = program.import("exit", Import::by_name(library, "ExitProcess"));
+//!
+//! // Its sections: bytes, and a kind that decides protection, place and name in each format.
+//! let status = program.add_section(Section::new("status", SectionKind::ReadOnly, &[42, 0, 0, 0]));
+//! let code = program.add_section(Section::new(
+//!     "start",
+//!     SectionKind::Code,
+//!     b"\x48\x83\xec\x28\x8b\x0d\0\0\0\0\xe8\0\0\0\0", // sub rsp, 40; mov ecx, [rip + status]; call exit
+//! ));
+//!
+//! // Its names, and which bytes depend on them: both fields end their instruction, so both count from 4 further on.
+//! let status = program.define("status", status, 0, 4);
+//! program.relocate(code, 6, x86_64::REL32, status, -4);
+//! program.relocate(code, 11, x86_64::CALL32, exit, -4);
+//! program.entry = Some(program.define("start", code, 0, 15));
+//!
+//! // The file, as bytes; `link_to` writes one, `layout` says where everything will lie.
+//! let image = minild::link(&program, &Options::default())?;
+//! assert!(image.bytes.starts_with(b"MZ"));
+//! # Ok::<(), minild::Errors>(())
+//! ```
+//!
+//! # The pages of this book
+//!
+//! | page | says |
+//! |---|---|
+//! | [`program`] | what a program is made of: sections, symbols, relocations, imports, exports, wishes |
+//! | [`target`] | what it can be linked for |
+//! | [`arch`] | which relocations there are, and the code that minild adds |
+//! | [`mod@link`] | what happens to a program, pass by pass |
+//! | [`format::layout`] | where everything lies, and why there are gaps |
+//! | [`format`](mod@format) | what is made of it, format by format; how a file that was changed is made whole again |
+//! | [`error`] | what comes back where something is wrong |
+//! | [`interop`] | what other crates' types are here |
+#![cfg_attr(
+    feature = "spec",
+    doc = "| [`input::spec`] | programs as text: the language of `spec.toml` |"
+)]
+//!
+//! # Three altitudes
+//!
+//! * **One call**: [`link()`] to bytes, [`link_into`] any [`Write`], [`link_to`] a file that appears whole or not at
+//!   all, [`layout()`] and [`check()`] without a file, [`link_universal`] for macOS.
+//! * **The passes one by one**: [`mod@link`] and [`Format`](format::Format), for who wants to look at what is there
+//!   between them: which slots and stubs were made, what is left for load time.
+//! * **The formats' own pieces**: [`format::macho::sign`], [`format::pe::set_checksum`],
+//!   [`RelocationKind`](program::RelocationKind)s that know their ranges.
+//!
+//! # What it promises
+//!
+//! * Equal programs give equal bytes: on every machine, at every time, with any number of threads.
+//! * Wrong input is an error with its place, value and legal interval as data, never a panic; all errors come in
+//!   one run. What panics is said under `Panics`: ids of another program.
+//! * Nothing is printed, no process is ended, nothing global is kept, and no thread is started that was not asked for
+//!   ([`Options::threads`]). Everything here is `Send` and `Sync`.
+//! * A program that an `x86_64` machine links for `aarch64-macos` is the one that a Mac would have linked.
+//!
+//! # Features
+//!
+//! | feature | brings | default |
+//! |---|---|---|
+//! | `spec` | `input::spec`, the language of `spec.toml` | by `asm` and `cli` |
+//! | `asm` | assembler text in specs | yes |
+//! | `cli` | the command `minild` | yes |
+//!
+//! `default-features = false` is what a compiler wants: no TOML, no assembler, no command line.
 
 pub mod arch;
 pub mod error;
 pub mod format;
+#[cfg(feature = "spec")]
 pub mod input;
-mod link;
+pub mod interop;
+pub mod link;
 pub mod program;
 pub mod target;
 pub mod units;
+pub mod view;
 
+use std::io::Write;
 use std::path::Path;
 
 pub use error::{Error, ErrorKind, Errors, Note, Place, Result};
@@ -20,7 +106,7 @@ pub use units::{Address, Align, FileOffset, Size};
 
 use format::elf::Elf;
 use format::macho::MachO;
-use format::macho::universal::{self, Universal};
+use format::macho::universal;
 use format::output::{Output, Replacement, cannot_write};
 use format::pe::Pe;
 use format::{Format, Linked};
@@ -43,6 +129,23 @@ pub fn link(program: &Program<'_>, options: &Options) -> Result<Image> {
     let layout = run(program, options, Some(&mut output))?;
     let bytes = output.finish().map_err(|error| cannot_write(&error))?;
     Ok(Image { bytes, layout })
+}
+
+/// Links a program and writes the file to `writer`: a socket, a compressor, standard output.
+///
+/// The file is gathered in memory first, since its identity and its signature depend on all of its bytes; nothing is
+/// written where anything is wrong. For very large files [`link_to`] needs no memory.
+///
+/// # Errors
+/// Everything that is wrong with the program, at once; a writer that fails.
+pub fn link_into<W: Write + ?Sized>(
+    program: &Program<'_>,
+    options: &Options,
+    writer: &mut W,
+) -> Result<Layout> {
+    let image = link(program, options)?;
+    writer.write_all(&image.bytes).map_err(|error| cannot_write(&error))?;
+    Ok(image.layout)
 }
 
 /// Links a program into the file at `path`, which appears whole or not at all.
@@ -148,13 +251,13 @@ fn run_universal(
     universal::check(programs)?;
     let layouts: Vec<_> =
         programs.iter().map(|program| layout(program, options)).collect::<Result<_>>()?;
-    let universal = Universal::new(&layouts)?;
-    output.append(&universal.header).map_err(|error| cannot_write(&error))?;
-    for (program, offset) in programs.iter().zip(universal.offsets) {
+    let arrangement = universal::arrange_layouts(&layouts)?;
+    output.append(&arrangement.table).map_err(|error| cannot_write(&error))?;
+    for (program, offset) in programs.iter().zip(arrangement.offsets) {
         output.begin_slice(offset).map_err(|error| cannot_write(&error))?;
         run(program, options, Some(output))?;
     }
-    Ok((layouts, universal.file_size))
+    Ok((layouts, arrangement.file_size))
 }
 
 /// Lays a program out without writing it.

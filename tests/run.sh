@@ -24,6 +24,7 @@ used='
     llvm-readobj                   llvm
     llvm-readobj-19                llvm-19
     readelf                        binutils
+    musl-gcc                       musl-tools
 '
 needed=()
 while read -r name package; do

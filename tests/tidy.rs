@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("error", &["program"]),
     ("arch", &["program", "units", "target", "error"]),
     ("format", &["arch", "program", "units", "target", "error"]),
+    ("interop", &["arch", "program", "target"]),
     ("link", &["format", "arch", "program", "units", "target", "error"]),
     ("input", &["link", "arch", "program", "units", "target", "error"]),
     ("view", &["format", "arch", "program", "units", "target", "error"]),
@@ -126,9 +127,46 @@ fn the_arrows_point_one_way() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// What a library does not do to the process that it is in.
+const NOT_IN_A_LIBRARY: &[&str] = &[
+    "print!(",
+    "println!(",
+    "eprint!(",
+    "eprintln!(",
+    "dbg!(",
+    "process::",
+    "static mut",
+    "thread_local!",
+    "thread::spawn",
+    "set_hook",
+    "env::var",
+];
+
+#[test]
+fn the_library_leaves_its_process_alone() {
+    let mut found = Vec::new();
+    let command = ["cli", "run", "main.rs"];
+    let is_command = |source: &Source| {
+        source.path.iter().nth(1).is_some_and(|part| command.iter().any(|name| part == *name))
+    };
+    let is_test = |source: &Source| source.path.iter().any(|folder| folder == "tests");
+    let library =
+        sources("src").into_iter().filter(|source| !is_command(source) && !is_test(source));
+    for source in library {
+        let tests = source.text.lines().position(|line| line == "#[cfg(test)]");
+        for (number, line) in source.code().take(tests.unwrap_or(usize::MAX)) {
+            if NOT_IN_A_LIBRARY.iter().any(|word| line.contains(word)) {
+                found.push(format!("{}:{number}: {line}", source.name()));
+            }
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
-    let all = sources("src").into_iter().chain(sources("tests"));
+    let folders = ["src", "tests", "examples", "benches"];
+    let all = folders.into_iter().flat_map(sources);
     let silent: Vec<_> =
         all.filter(|source| !source.text.starts_with("//! ")).map(|source| source.name()).collect();
     assert!(silent.is_empty(), "no module documentation: {silent:?}");

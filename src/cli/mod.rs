@@ -6,9 +6,12 @@
 mod build;
 mod check;
 mod completions;
+mod inspect;
 mod layout;
+mod lint;
 mod man;
 mod needs;
+mod new;
 mod print;
 mod report;
 mod run;
@@ -45,11 +48,14 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    New(new::Arguments),
     Build(build::Arguments),
     Run(run::Arguments),
     Test(test::Arguments),
     Check(check::Arguments),
     Layout(layout::Arguments),
+    Inspect(inspect::Arguments),
+    Lint(lint::Arguments),
     Targets(targets::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -153,11 +159,14 @@ pub(crate) fn main() -> ExitCode {
     let arguments = Arguments::parse();
     arguments.color.write_global();
     let (format, result) = match &arguments.command {
+        Command::New(arguments) => (arguments.print.format, new::new(arguments)),
         Command::Build(arguments) => (arguments.print.format, build::build(arguments)),
         Command::Run(arguments) => (Format::Text, run::run(arguments)),
         Command::Test(arguments) => (arguments.print.format, test::test(arguments)),
         Command::Check(arguments) => (arguments.print.format, check::check(arguments)),
         Command::Layout(arguments) => (arguments.print.format, layout::layout(arguments)),
+        Command::Inspect(arguments) => (arguments.print.format, inspect::run(arguments)),
+        Command::Lint(arguments) => (arguments.error_format(), lint::lint(arguments)),
         Command::Targets(arguments) => (arguments.print.format, targets::targets(arguments)),
         Command::Schema(arguments) => (Format::Text, schema::schema(arguments)),
         Command::Completions(arguments) => (Format::Text, completions::completions(arguments)),

@@ -5,22 +5,23 @@
 //! (the bytes of those tables) and `seal` (what depends on all other bytes). The passes drive them
 //! through `Format` and know none by name.
 
-pub(crate) mod elf;
+pub mod elf;
 pub mod layout;
-pub(crate) mod macho;
-pub(crate) mod output;
-pub(crate) mod pe;
+pub mod macho;
+pub mod output;
+pub mod pe;
 pub mod plan;
 
 use std::io;
 
 use crate::error::Result;
-use crate::program::Program;
+use crate::program::{Import, Program};
+use crate::target::OperatingSystem;
 use crate::units::{Align, Size};
 
 use layout::{Body, Gathered, Layout};
 use output::Output;
-use plan::{Loader, Rules, SegmentRow, TableId};
+use plan::{Loader, Rules, SegmentRow, TableId, ThreadLocals};
 
 /// What is asked of a link beside the program itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,23 +35,58 @@ pub struct Options {
     pub threads: usize,
 }
 
-/// How large a table is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shape {
-    pub(crate) size: Size,
-    pub(crate) align: Align,
+/// What `program`'s system does when it loads it.
+fn loader(program: &Program<'_>) -> Loader {
+    match program.target.operating_system {
+        OperatingSystem::Linux => elf::Elf::loader(program),
+        OperatingSystem::MacOs => macho::MachO::loader(program),
+        OperatingSystem::Windows | OperatingSystem::Uefi => pe::Pe::loader(program),
+    }
 }
 
-/// Everything that the bytes of a table may depend on.
-pub(crate) struct Linked<'l, F: Format> {
-    pub(crate) gathered: &'l Gathered<'l>,
-    pub(crate) tables: &'l F::Tables,
-    pub(crate) late: &'l F::LateTables,
-    pub(crate) layout: &'l Layout,
+/// Imports what the system's thread-local variables need, if `program` has any and does not import it yet.
+/// Where it turns out not to be needed the link leaves it out.
+pub fn import_thread_locals(program: &mut Program<'_>) {
+    let ThreadLocals::Variables { bootstrap, library } = loader(program).thread_locals else {
+        return;
+    };
+    if program.has_thread_locals() && program.global(bootstrap).is_none() {
+        let library = program.library(library);
+        program.import(bootstrap, Import::by_name(library, bootstrap));
+    }
+}
+
+/// How large a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Bytes of the file, and of memory where it is mapped.
+    pub size: Size,
+    /// What its place is a multiple of.
+    pub align: Align,
+}
+
+/// Everything that the bytes of a table may depend on: the products of one program's passes.
+pub struct Linked<'l, F: Format> {
+    /// Order and sizes.
+    pub gathered: &'l Gathered<'l>,
+    /// The tables whose sizes are known before addresses are.
+    pub tables: &'l F::Tables,
+    /// The others.
+    pub late: &'l F::LateTables,
+    /// Where everything lies.
+    pub layout: &'l Layout,
+}
+
+/// Keeps [`Format`] to the formats of this crate, so that a pass may ask them more one day.
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for super::elf::Elf {}
+    impl Sealed for super::macho::MachO {}
+    impl Sealed for super::pe::Pe {}
 }
 
 /// What the passes ask of a file format.
-pub(crate) trait Format {
+pub trait Format: sealed::Sealed {
     /// The tables whose sizes are known before addresses are.
     type Tables;
 
@@ -76,12 +112,18 @@ pub(crate) trait Format {
     const LOAD_RELOCATIONS: Option<TableId>;
 
     /// Sizes every table whose size does not depend on addresses.
+    ///
+    /// # Errors
+    /// More of something than the format can count.
     fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables>;
 
     /// How large such a table is; `None` where this program does not have it.
     fn shape(tables: &Self::Tables, table: TableId) -> Option<Shape>;
 
     /// Sizes the others, everything before them being placed.
+    ///
+    /// # Errors
+    /// What the format cannot say of these addresses; a file that is too large for it.
     fn size_late_tables(
         gathered: &Gathered<'_>,
         tables: &Self::Tables,
@@ -103,6 +145,9 @@ pub(crate) trait Format {
         Self: Sized;
 
     /// Patches in what depends on all other bytes.
+    ///
+    /// # Errors
+    /// When the output cannot be read back or written.
     fn seal(linked: &Linked<'_, Self>, options: &Options, output: &mut Output) -> io::Result<()>
     where
         Self: Sized;

@@ -20,7 +20,7 @@ const FILLED: usize = 512;
 
 /// A file in the making.
 #[derive(Debug)]
-pub(crate) struct Output {
+pub struct Output {
     sink: Sink,
     /// Where what is being written starts in the sink.
     start: u64,
@@ -37,17 +37,20 @@ enum Sink {
 
 impl Output {
     /// Gathers the file in memory.
-    pub(crate) fn memory() -> Self {
+    #[must_use]
+    pub fn memory() -> Self {
         Self { sink: Sink::Memory(Vec::new()), start: 0, position: 0 }
     }
 
     /// Writes to `file`, which is empty and open for reading and writing.
-    pub(crate) fn file(file: File) -> Self {
+    #[must_use]
+    pub fn file(file: File) -> Self {
         Self { sink: Sink::File(BufWriter::new(file)), start: 0, position: 0 }
     }
 
     /// Keeps nothing: only what is wrong is of interest.
-    pub(crate) fn nothing() -> Self {
+    #[must_use]
+    pub fn nothing() -> Self {
         Self { sink: Sink::Nothing, start: 0, position: 0 }
     }
 
@@ -61,7 +64,8 @@ impl Output {
     }
 
     /// How long the file is so far.
-    pub(crate) fn position(&self) -> FileOffset {
+    #[must_use]
+    pub fn position(&self) -> FileOffset {
         FileOffset(self.position)
     }
 
@@ -168,7 +172,10 @@ impl Output {
     }
 
     /// Finishes: all bytes where they were gathered in memory, nothing where they are in a file.
-    pub(crate) fn finish(self) -> io::Result<Vec<u8>> {
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn finish(self) -> io::Result<Vec<u8>> {
         match self.sink {
             Sink::Memory(memory) => Ok(memory),
             Sink::File(mut file) => {
@@ -214,7 +221,15 @@ impl<'p> Replacement<'p> {
         // The system takes away from these what the user's umask says.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let file = builder.tempfile_in(folder).map_err(|error| cannot_put(path, &error))?;
+        let file = builder.tempfile_in(folder).map_err(|error| {
+            // Its own words would name the file beside the path, which nobody asked for.
+            let problem = match error.kind() {
+                io::ErrorKind::NotFound => format!("there is no folder {}", folder.display()),
+                kind => kind.to_string(),
+            };
+            let message = format!("cannot write {}: {problem}", path.display());
+            Error::new(ErrorKind::File, message)
+        })?;
         Ok(Self { path, file })
     }
 

@@ -13,7 +13,7 @@ use crate::program::{Binding, Definition, OutputKind, Program, SectionKind, Symb
 
 /// The program with one definition for every symbol.
 #[derive(Debug)]
-pub(crate) struct Resolved<'p> {
+pub struct Resolved<'p> {
     pub(crate) program: &'p Program<'p>,
     /// For each symbol the one that defines its name.
     pub(crate) winners: Vec<SymbolId>,
@@ -22,8 +22,27 @@ pub(crate) struct Resolved<'p> {
 }
 
 impl Resolved<'_> {
+    /// Where the program starts; a library may have no such place.
+    #[must_use]
+    pub fn entry(&self) -> Option<SymbolId> {
+        self.entry
+    }
+
+    /// The symbol that defines the name of `id`.
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was resolved.
+    #[must_use]
+    pub fn winner(&self, id: SymbolId) -> SymbolId {
+        self.winners[id.index()]
+    }
+
     /// What a symbol stands for. A weak reference that nothing defines is the number 0.
-    pub(crate) fn definition(&self, id: SymbolId) -> Definition {
+    ///
+    /// # Panics
+    /// When `id` is not of the program that was resolved.
+    #[must_use]
+    pub fn definition(&self, id: SymbolId) -> Definition {
         match self.program.symbol(self.winners[id.index()]).definition {
             Definition::Undefined => Definition::Absolute(0),
             definition => definition,
@@ -38,7 +57,7 @@ impl Resolved<'_> {
 /// outside its section; no entry, or one that does not lie in code; an export of an import where the loader
 /// cannot pass it on.
 #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
-pub(crate) fn resolve<'p>(program: &'p Program<'p>, loader: Loader) -> Result<Resolved<'p>> {
+pub fn resolve<'p>(program: &'p Program<'p>, loader: Loader) -> Result<Resolved<'p>> {
     let mut errors = Collector::default();
     check_definitions(program, &mut errors);
 
@@ -144,10 +163,10 @@ fn check_exports(
     winners: &[SymbolId],
     errors: &mut Collector,
 ) {
-    let mut names = IndexMap::<_, SymbolId, FxBuildHasher>::default();
-    for export in &program.exports {
+    let mut names = IndexMap::<_, usize, FxBuildHasher>::default();
+    for (index, export) in program.exports.iter().enumerate() {
         let symbol = program.symbol(winners[export.symbol.index()]);
-        let place = Place::Symbol(export.symbol);
+        let place = Place::Export(index);
         let is_import = matches!(symbol.definition, Definition::Import(_));
         if is_import && loader.forwards == Forwards::Never {
             let message = format!(
@@ -161,12 +180,12 @@ fn check_exports(
             );
         }
         let key = (&export.name, &export.version);
-        if let Some(first) = names.insert(key, export.symbol) {
+        if let Some(first) = names.insert(key, index) {
             let message = format!("`{}` is exported twice", export.name);
             errors.push(
                 Error::new(ErrorKind::DuplicateSymbol, message)
                     .at(place, "")
-                    .at(Place::Symbol(first), "first exported here"),
+                    .at(Place::Export(first), "first exported here"),
             );
         }
     }

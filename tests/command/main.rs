@@ -1,6 +1,7 @@
 //! The command as a user meets it: what it writes and where, what it prints, and how it ends.
 
 mod build;
+mod new;
 mod papers;
 mod print;
 mod run;
@@ -156,5 +157,7 @@ fn only_commands_that_work_are_listed() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    assert_eq!(commands, ["build", "run", "test", "check", "layout", "targets", "help"]);
+    let expected = ["new", "build", "run", "test", "check", "layout", "inspect", "targets"];
+    assert_eq!(commands[..expected.len()], expected);
+    assert_eq!(commands[expected.len()..], ["schema", "completions", "man", "help"]);
 }

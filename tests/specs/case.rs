@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use libtest_mimic::Arguments;
 use minild::arch::start_up;
 use minild::input::spec::{self, Spec};
 use minild::program::{OutputKind, Position, Start};
@@ -91,10 +93,33 @@ pub(crate) struct Case {
     pub(crate) variant: Variant,
 }
 
+/// What `minild new` writes. They run as they are.
+const TEMPLATES: &str = "src/cli/templates";
+
 /// Every case.
+///
+/// The runner of tests starts a process for each test, which comes by here to find its own: specs are read
+/// once, and where one test is asked for by its whole name, only the spec that is in it, if one is.
 pub(crate) fn all() -> Vec<Case> {
+    static CASES: OnceLock<Vec<Case>> = OnceLock::new();
+    CASES.get_or_init(find).clone()
+}
+
+fn find() -> Vec<Case> {
+    let Arguments { filter, exact, .. } = Arguments::from_args();
+    let mut paths: Vec<_> =
+        ["samples", TEMPLATES, "tests/programs"].into_iter().flat_map(specs).collect();
+    if let Some(name) = filter.filter(|_| exact) {
+        let is_in_name = |path: &PathBuf| {
+            let stem = path.file_stem().expect("a spec's file has a name").to_string_lossy();
+            name.contains(&format!("::{stem}::")) || name.contains(&format!("::new_{stem}::"))
+        };
+        if paths.iter().any(is_in_name) {
+            paths.retain(is_in_name);
+        }
+    }
     let mut cases = Vec::new();
-    for path in specs("samples").into_iter().chain(specs("tests/programs")) {
+    for path in paths {
         let spec = read(&path);
         for target in spec.targets() {
             let kind = spec.kind(target);
@@ -118,7 +143,8 @@ impl Case {
     /// What the test of this kind is called.
     pub(crate) fn test_name(&self, kind: &str) -> String {
         let name = self.path.file_stem().expect("a spec's file has a name").display();
-        format!("{kind}::{name}::{}::{}", self.target, self.variant.name())
+        let prefix = if self.path.starts_with(root().join(TEMPLATES)) { "new_" } else { "" };
+        format!("{kind}::{prefix}{name}::{}::{}", self.target, self.variant.name())
     }
 
     /// The text of the spec in this variant.

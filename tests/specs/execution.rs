@@ -2,26 +2,20 @@
 //!
 //! The tables are judged here, not by `minild test`, which has tests of its own.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use libtest_mimic::Trial;
+use minild::OperatingSystem;
 use minild::input::spec::{End, Test};
-use minild::program::OutputKind;
-use minild::{OperatingSystem, Target};
 
 use crate::case::{Case, Variant, read};
-use crate::{Checked, needing};
+use crate::{Checked, minild, needing, no_runner};
 
-/// The case is a test for every way in which its file can be run here. A library is run by others.
+/// The case is a test for every way in which its file can be run here.
 pub(crate) fn trials(case: &Case) -> Vec<Trial> {
-    if read(&case.path).kind(case.target) == OutputKind::SharedLibrary {
-        return Vec::new();
-    }
     let ways = ways(case);
     let trial = |way: Way| {
         let mut name = case.test_name("runs");
@@ -88,27 +82,6 @@ pub(crate) fn small_macos(options: &str) -> (String, Option<String>) {
 /// The variable by which `minild` is told what runs files of `target`.
 fn runner_variable(target: &str) -> String {
     format!("MINILD_RUNNER_{}", target.to_uppercase().replace('-', "_"))
-}
-
-/// Why nothing here runs files of `target`, if so.
-pub(crate) fn no_runner(target: Target) -> Option<String> {
-    static REASONS: OnceLock<HashMap<String, Option<String>>> = OnceLock::new();
-    let reasons = REASONS.get_or_init(|| {
-        let output = minild().args(["targets", "--format", "json"]).output().expect("minild runs");
-        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let rows = json["targets"].as_array().expect("a list of targets");
-        rows.iter()
-            .map(|row| {
-                let name = row["name"].as_str().expect("a name").to_owned();
-                (name, row["missing"].as_str().map(str::to_owned))
-            })
-            .collect()
-    });
-    reasons[target.name()].clone()
-}
-
-fn minild() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_minild"))
 }
 
 /// Builds the case for `target`, a file that has a program for the case's, and runs it by all its tests.

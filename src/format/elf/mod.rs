@@ -8,6 +8,8 @@ mod write;
 
 use std::io;
 
+pub use tables::Tables;
+
 use crate::error::Result;
 use crate::format::layout::{Body, Gathered};
 use crate::format::output::Output;
@@ -16,7 +18,8 @@ use crate::format::{Format, Linked, Options, Shape};
 use crate::program::Program;
 
 /// ELF64, little-endian.
-pub(crate) struct Elf;
+#[derive(Clone, Copy, Debug)]
+pub struct Elf;
 
 impl Format for Elf {
     type Tables = tables::Tables;

@@ -56,6 +56,8 @@ pub(super) enum ProgramHeader {
     Note,
     /// `PT_GNU_EH_FRAME`: the table for unwinding.
     Unwind,
+    /// `PT_TLS`: the template that each thread's variables are copied from.
+    Tls,
     /// `PT_GNU_RELRO`: the segment that turns read-only.
     RelRo,
     /// `PT_GNU_STACK`: the stack is not executable.
@@ -63,7 +65,7 @@ pub(super) enum ProgramHeader {
 }
 
 /// The tables of a file, sized.
-pub(crate) struct Tables {
+pub struct Tables {
     pub(super) program_headers: Vec<ProgramHeader>,
     /// For each output section of the gathered program its section header's index.
     pub(super) header_indices: Vec<Option<u32>>,
@@ -202,6 +204,12 @@ fn program_headers(gathered: &Gathered<'_>, dynamic: Option<&Dynamic>) -> Vec<Pr
         headers.push(ProgramHeader::Dynamic);
     }
     headers.push(ProgramHeader::Note);
+    if [SectionKind::TlsData, SectionKind::TlsBss]
+        .iter()
+        .any(|kind| gathered.has(Role::Kind(*kind)))
+    {
+        headers.push(ProgramHeader::Tls);
+    }
     if gathered.has(Role::Kind(SectionKind::Unwind)) {
         headers.push(ProgramHeader::Unwind);
     }

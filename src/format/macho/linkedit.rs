@@ -17,7 +17,7 @@ use super::plan::{
 use super::symbols::{HEADER_SYMBOL, Symbols, function_starts, import_name};
 use super::tables::{Tables, encoder};
 use super::trie::{self, Export, Found};
-use super::{commands::Command, seal};
+use super::{commands::Command, signature};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::Shape;
 use crate::format::layout::{Body, Gathered, KeptImport, LoadRelocation};
@@ -29,7 +29,7 @@ use crate::units::{Align, Size};
 const FILE_LIMIT: u64 = 1 << 32;
 
 /// The tables of the last segment.
-pub(crate) struct LinkEdit {
+pub struct LinkEdit {
     /// In the order of the plan, the signature excepted.
     tables: Vec<(TableId, Align, Vec<u8>)>,
     pub(super) signature_size: u64,
@@ -87,14 +87,14 @@ impl LinkEdit {
         let end = link_edit.tables.iter().fold(start, |end, (_, align, bytes)| {
             end.next_multiple_of(align.get()) + bytes.len() as u64
         });
-        let signature = end.next_multiple_of(seal::SIGNATURE_ALIGN.get());
-        link_edit.signature_size = seal::signature_size(&gathered.program.name, signature);
+        let signature = end.next_multiple_of(signature::SIGNATURE_ALIGN.get());
+        link_edit.signature_size = signature::signature_size(&gathered.program.name, signature);
         Ok(link_edit)
     }
 
     pub(super) fn shape(&self, table: TableId) -> Option<Shape> {
         if table == SIGNATURE {
-            let align = seal::SIGNATURE_ALIGN;
+            let align = signature::SIGNATURE_ALIGN;
             return Some(Shape { size: Size(self.signature_size), align });
         }
         let (_, align, bytes) = self.tables.iter().find(|(id, ..)| *id == table)?;
@@ -184,13 +184,16 @@ fn exports(gathered: &Gathered<'_>, tables: &Tables, body: &Body) -> Vec<Export>
     let header = (program.kind == OutputKind::Executable).then_some(header);
     let own = program.exports.iter().map(|export| {
         let symbol = gathered.winner(export.symbol);
+        let public = gathered.public_symbol(symbol);
+        let offset = body.layout.symbol(public).0.wrapping_sub(body.layout.image_base.0);
         let found = match program.symbol(symbol).definition {
             Definition::Import(import) => {
                 let kept = gathered.kept(import).expect("an import that is exported is kept");
                 let name = import_name(gathered, kept).to_owned();
                 Found::Reexport { ordinal: tables.ordinal(program, kept), name }
             }
-            _ => Found::Offset(body.layout.symbol(symbol).0 - body.layout.image_base.0),
+            _ if public != symbol => Found::ThreadLocal(offset),
+            _ => Found::Offset(offset),
         };
         Export { name: export.name.to_string(), found }
     });

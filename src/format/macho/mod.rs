@@ -8,6 +8,8 @@ mod linkedit;
 mod opcodes;
 mod plan;
 mod seal;
+mod sign;
+mod signature;
 mod symbols;
 mod tables;
 mod trie;
@@ -15,6 +17,10 @@ pub(crate) mod universal;
 mod write;
 
 use std::io;
+
+pub use linkedit::LinkEdit;
+pub use sign::sign;
+pub use tables::Tables;
 
 use crate::error::Result;
 use crate::format::layout::{Body, Gathered};
@@ -24,7 +30,8 @@ use crate::format::{Format, Linked, Options, Shape};
 use crate::program::Program;
 
 /// Mach-O 64, little-endian.
-pub(crate) struct MachO;
+#[derive(Clone, Copy, Debug)]
+pub struct MachO;
 
 impl Format for MachO {
     type Tables = tables::Tables;

@@ -27,7 +27,7 @@ pub(super) struct NamedLibrary {
 }
 
 /// What is known before addresses are.
-pub(crate) struct Tables {
+pub struct Tables {
     pub(super) commands: Vec<Command>,
     pub(super) libraries: Vec<NamedLibrary>,
     /// The folders in which dyld looks for libraries.

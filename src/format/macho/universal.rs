@@ -14,55 +14,73 @@ use crate::program::Program;
 use crate::target::OperatingSystem;
 use crate::units::{FileOffset, Size};
 
-/// Where each slice starts, and the table that says so.
-pub(crate) struct Universal {
-    pub(crate) header: Vec<u8>,
+/// Offsets in the table have 32 bits.
+const FILE_LIMIT: u64 = 1 << 32;
+
+/// One architecture's file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Slice {
+    pub(super) cpu: (macho::CpuType, macho::CpuSubtype),
+    pub(super) size: u64,
+}
+
+/// A table of slices, and where it puts them.
+pub(crate) struct Arrangement {
+    pub(crate) table: Vec<u8>,
+    /// Where each slice starts.
     pub(crate) offsets: Vec<FileOffset>,
     /// Bytes of the whole file.
     pub(crate) file_size: Size,
 }
 
-/// Offsets in the table have 32 bits.
-const FILE_LIMIT: u64 = 1 << 32;
+/// Arranges programs of these layouts.
+///
+/// # Errors
+/// A file of 4 GiB or more.
+pub(crate) fn arrange_layouts(layouts: &[Layout]) -> Result<Arrangement> {
+    let slices: Vec<_> = layouts
+        .iter()
+        .map(|layout| Slice { cpu: cpu(layout.target.architecture), size: layout.file_size.0 })
+        .collect();
+    arrange(&slices)
+}
 
-impl Universal {
-    /// Arranges slices of these sizes.
-    ///
-    /// # Errors
-    /// A file of 4 GiB or more.
-    pub(crate) fn new(layouts: &[Layout]) -> Result<Self> {
-        let mut end = size_of::<macho::FatHeader>() as u64
-            + layouts.len() as u64 * size_of::<macho::FatArch32>() as u64;
-        let mut offsets = Vec::new();
-        for layout in layouts {
-            let offset = end.next_multiple_of(PAGE.get());
-            offsets.push(FileOffset(offset));
-            end = offset + layout.file_size.0;
-        }
-        if end >= FILE_LIMIT {
-            let message = format!("the file has {end:#x} bytes, and its offsets have 32 bits");
-            let error = Error::new(ErrorKind::TooLarge, message);
-            return Err(error.value(end.into(), 0..=i128::from(FILE_LIMIT) - 1).into());
-        }
-        let be32 = |number: u32| U32::new(BigEndian, number);
-        let header = macho::FatHeader {
-            magic: be32(macho::FAT_MAGIC),
-            nfat_arch: be32(number(layouts.len() as u64)),
-        };
-        let mut bytes = pod::bytes_of(&header).to_vec();
-        for (layout, offset) in layouts.iter().zip(&offsets) {
-            let (cputype, cpusubtype) = cpu(layout.target.architecture);
-            let slice = macho::FatArch32 {
-                cputype: U32::new(BigEndian, cputype),
-                cpusubtype: U32::new(BigEndian, cpusubtype),
-                offset: be32(number(offset.0)),
-                size: be32(number(layout.file_size.0)),
-                align: be32(PAGE.log2()),
-            };
-            bytes.extend_from_slice(pod::bytes_of(&slice));
-        }
-        Ok(Self { header: bytes, offsets, file_size: Size(end) })
+/// Arranges slices.
+///
+/// # Errors
+/// A file of 4 GiB or more.
+pub(super) fn arrange(slices: &[Slice]) -> Result<Arrangement> {
+    let mut end = size_of::<macho::FatHeader>() as u64
+        + slices.len() as u64 * size_of::<macho::FatArch32>() as u64;
+    let mut offsets = Vec::new();
+    for slice in slices {
+        let offset = end.next_multiple_of(PAGE.get());
+        offsets.push(FileOffset(offset));
+        end = offset + slice.size;
     }
+    if end >= FILE_LIMIT {
+        let message = format!("the file has {end:#x} bytes, and its offsets have 32 bits");
+        let error = Error::new(ErrorKind::TooLarge, message);
+        return Err(error.value(end.into(), 0..=i128::from(FILE_LIMIT) - 1).into());
+    }
+    let be32 = |number: u32| U32::new(BigEndian, number);
+    let header = macho::FatHeader {
+        magic: be32(macho::FAT_MAGIC),
+        nfat_arch: be32(number(slices.len() as u64)),
+    };
+    let mut bytes = pod::bytes_of(&header).to_vec();
+    for (slice, offset) in slices.iter().zip(&offsets) {
+        let (cputype, cpusubtype) = slice.cpu;
+        let row = macho::FatArch32 {
+            cputype: U32::new(BigEndian, cputype),
+            cpusubtype: U32::new(BigEndian, cpusubtype),
+            offset: be32(number(offset.0)),
+            size: be32(number(slice.size)),
+            align: be32(PAGE.log2()),
+        };
+        bytes.extend_from_slice(pod::bytes_of(&row));
+    }
+    Ok(Arrangement { table: bytes, offsets, file_size: Size(end) })
 }
 
 /// Whether these programs can be one file.

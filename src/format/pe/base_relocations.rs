@@ -16,7 +16,7 @@ use crate::units::{Align, Size};
 const PAGE: u64 = 0x1000;
 
 /// The table of base relocations, finished: it depends on nothing behind it.
-pub(crate) struct BaseRelocations {
+pub struct BaseRelocations {
     bytes: Option<Vec<u8>>,
 }
 

@@ -3,6 +3,7 @@
 
 mod base_relocations;
 mod checks;
+mod checksum;
 mod exports;
 mod imports;
 mod plan;
@@ -12,6 +13,10 @@ mod tables;
 mod write;
 
 use std::io;
+
+pub use base_relocations::BaseRelocations;
+pub use checksum::{checksum, set_checksum};
+pub use tables::Tables;
 
 use crate::error::Result;
 use crate::format::layout::{Body, Gathered};
@@ -23,7 +28,8 @@ use base_relocations::BaseRelocations;
 use symbols::Symbols;
 
 /// PE32+.
-pub(crate) struct Pe;
+#[derive(Clone, Copy, Debug)]
+pub struct Pe;
 
 /// The tables that depend on addresses.
 pub(crate) struct LateTables {
@@ -40,8 +46,8 @@ impl Format for Pe {
         checks::check(program)
     }
 
-    fn loader(_: &Program<'_>) -> Loader {
-        plan::LOADER
+    fn loader(program: &Program<'_>) -> Loader {
+        plan::loader(program)
     }
 
     fn plan(_: &Program<'_>) -> &'static [SegmentRow] {

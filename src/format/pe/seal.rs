@@ -8,6 +8,7 @@ use std::mem::offset_of;
 
 use object::pe;
 
+use super::checksum::Checksum;
 use super::plan::DEBUG_DIRECTORY;
 use super::tables::IDENTITY_SIZE;
 use crate::format::layout::Layout;
@@ -44,30 +45,4 @@ pub(super) fn seal(layout: &Layout, output: &mut Output) -> io::Result<()> {
     }
     let sum = sum.finish(layout.file_size.0);
     output.patch(FileOffset(checksum as u64), &sum.to_le_bytes())
-}
-
-/// What `IMAGHELP`'s `CheckSumMappedFile` computes: the 16-bit words of the file added up with their
-/// carries, the checksum's own taken as zeros, and the file's length.
-#[derive(Default)]
-struct Checksum {
-    sum: u64,
-}
-
-impl Checksum {
-    /// Adds bytes from an even offset of the file; only the last ones may be odd in number.
-    fn add(&mut self, bytes: &[u8]) {
-        let words = bytes
-            .chunks(2)
-            .map(|word| u64::from(word[0]) | u64::from(word.get(1).copied().unwrap_or(0)) << 8);
-        self.sum += words.sum::<u64>();
-    }
-
-    #[allow(clippy::cast_possible_truncation)] // 16 bits are left of the sum, and files have 32
-    fn finish(self, len: u64) -> u32 {
-        let mut sum = self.sum;
-        while sum > 0xffff {
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-        (sum + len) as u32
-    }
 }

@@ -23,7 +23,7 @@ pub(super) const DEFAULT_COMMIT: Size = Size(0x1000);
 pub(super) const IDENTITY_SIZE: usize = 32;
 
 /// The tables of an image, sized.
-pub(crate) struct Tables {
+pub struct Tables {
     pub(super) imports: Imports,
     pub(super) exports: Option<Exports>,
     /// Whether there is a table of base relocations.

@@ -217,12 +217,14 @@ fn directories(layout: &Layout) -> Vec<pe::ImageDataDirectory> {
         (pe::IMAGE_DIRECTORY_ENTRY_EXCEPTION, Role::Kind(SectionKind::Unwind)),
         (pe::IMAGE_DIRECTORY_ENTRY_BASERELOC, Role::Table(BASE_RELOCATIONS)),
         (pe::IMAGE_DIRECTORY_ENTRY_DEBUG, Role::Table(DEBUG_DIRECTORY)),
+        (pe::IMAGE_DIRECTORY_ENTRY_TLS, Role::TlsDirectory),
         (pe::IMAGE_DIRECTORY_ENTRY_IAT, Role::ImportSlots),
     ] {
         let Some(section) = layout.section(role) else { continue };
-        // The debug directory's size counts its entries; what they point to lies behind them.
+        // A directory's size counts its entries; what they point to lies behind them.
         let size = match role {
             Role::Table(DEBUG_DIRECTORY) => size_of::<pe::ImageDebugDirectory>() as u64,
+            Role::TlsDirectory => size_of::<pe::ImageTlsDirectory64>() as u64,
             _ => section.size.0,
         };
         directories[entry] = pe::ImageDataDirectory {

@@ -11,7 +11,8 @@ use super::expression::{Expression, Factor, SIZE_SUFFIX, Term, TermValue};
 use crate::error::{Collector, Error, ErrorKind, Place};
 use crate::program::{Landmark, SectionKind};
 
-/// Names that a program may use without defining them, the same on every target.
+/// Names that a program may use without defining them, the same on every target; the last one only where there
+/// is such a place, under the name that compilers for that system have for it.
 pub(super) const BUILT_IN: &[(&str, Landmark)] = &[
     ("__image_base", Landmark::ImageBase),
     ("__code_start", Landmark::Start(SectionKind::Code)),
@@ -24,6 +25,10 @@ pub(super) const BUILT_IN: &[(&str, Landmark)] = &[
     ("__data_end", Landmark::End(SectionKind::Data)),
     ("__bss_start", Landmark::Start(SectionKind::Bss)),
     ("__bss_end", Landmark::End(SectionKind::Bss)),
+    ("__tls_start", Landmark::TlsStart),
+    ("__tls_data_end", Landmark::TlsDataEnd),
+    ("__tls_end", Landmark::TlsEnd),
+    ("_tls_index", Landmark::TlsIndex),
 ];
 
 /// What a name stands for.

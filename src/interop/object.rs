@@ -1,0 +1,396 @@
+//! The crate `object`: its kinds of sections, symbols and relocations.
+//!
+//! What means the same on both sides converts with `From`; what one side alone can say, with `TryFrom`, and
+//! [`NoEquivalent`] names it. Relocations of object files count from different places, and [`relocation`] says how far
+//! apart those are.
+//!
+//! ```
+//! use minild::interop::object::{object, relocation};
+//! use minild::program::SectionKind;
+//! use minild::{Architecture, arch::x86_64};
+//!
+//! assert_eq!(SectionKind::try_from(object::SectionKind::Text), Ok(SectionKind::Code));
+//! assert!(SectionKind::try_from(object::SectionKind::Debug).is_err());
+//!
+//! // `call f` in a COFF file: counted from the end of the field, here from its start.
+//! let flags = object::RelocationFlags::Coff { typ: object::pe::IMAGE_REL_AMD64_REL32 };
+//! let call = relocation(Architecture::X86_64, flags).unwrap();
+//! assert_eq!((call.kind, call.addend), (x86_64::REL32, -4));
+//! ```
+
+use std::fmt;
+
+use object::{
+    BinaryFormat, RelocationEncoding, RelocationFlags, SymbolKind, SymbolScope, elf, macho, pe,
+};
+
+use crate::arch::{aarch64, x86_64};
+use crate::program::{Binding, RelocationKind, SectionKind, SymbolType};
+use crate::target::{Architecture, OperatingSystem, Target};
+
+/// The crate itself, in the version that these conversions are for.
+pub use object;
+
+/// One side has it, the other does not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("minild has nothing that means {0}")]
+pub struct NoEquivalent(String);
+
+impl NoEquivalent {
+    fn of(what: impl fmt::Debug) -> Self {
+        Self(format!("{what:?}"))
+    }
+}
+
+impl From<Architecture> for object::Architecture {
+    fn from(architecture: Architecture) -> Self {
+        match architecture {
+            Architecture::X86_64 => Self::X86_64,
+            Architecture::Aarch64 => Self::Aarch64,
+        }
+    }
+}
+
+impl TryFrom<object::Architecture> for Architecture {
+    type Error = NoEquivalent;
+
+    fn try_from(architecture: object::Architecture) -> Result<Self, NoEquivalent> {
+        let known = Self::ALL.iter().copied();
+        let mut known = known.filter(|known| object::Architecture::from(*known) == architecture);
+        known.next().ok_or_else(|| NoEquivalent::of(architecture))
+    }
+}
+
+/// The format of object files that compilers for a target write.
+impl From<Target> for BinaryFormat {
+    fn from(target: Target) -> Self {
+        match target.operating_system {
+            OperatingSystem::Linux => Self::Elf,
+            OperatingSystem::MacOs => Self::MachO,
+            OperatingSystem::Windows | OperatingSystem::Uefi => Self::Coff,
+        }
+    }
+}
+
+/// Lists of functions are data with addresses in it, as far as `object` tells.
+impl From<SectionKind> for object::SectionKind {
+    fn from(kind: SectionKind) -> Self {
+        match kind {
+            SectionKind::Code => Self::Text,
+            SectionKind::ReadOnly | SectionKind::Unwind | SectionKind::UnwindRecords => {
+                Self::ReadOnlyData
+            }
+            SectionKind::RelRo | SectionKind::Init | SectionKind::Fini => Self::ReadOnlyDataWithRel,
+            SectionKind::Data => Self::Data,
+            SectionKind::Bss => Self::UninitializedData,
+            SectionKind::TlsData => Self::Tls,
+            SectionKind::TlsBss => Self::UninitializedTls,
+        }
+    }
+}
+
+/// Sections that only debuggers and linkers read have no equivalent: they are no part of the program.
+impl TryFrom<object::SectionKind> for SectionKind {
+    type Error = NoEquivalent;
+
+    fn try_from(kind: object::SectionKind) -> Result<Self, NoEquivalent> {
+        match kind {
+            object::SectionKind::Text => Ok(Self::Code),
+            object::SectionKind::ReadOnlyData | object::SectionKind::ReadOnlyString => {
+                Ok(Self::ReadOnly)
+            }
+            object::SectionKind::ReadOnlyDataWithRel => Ok(Self::RelRo),
+            object::SectionKind::Data => Ok(Self::Data),
+            object::SectionKind::UninitializedData => Ok(Self::Bss),
+            object::SectionKind::Tls => Ok(Self::TlsData),
+            object::SectionKind::UninitializedTls => Ok(Self::TlsBss),
+            _ => Err(NoEquivalent::of(kind)),
+        }
+    }
+}
+
+impl From<SymbolType> for SymbolKind {
+    fn from(symbol_type: SymbolType) -> Self {
+        match symbol_type {
+            SymbolType::Unspecified => Self::Unknown,
+            SymbolType::Function => Self::Text,
+            SymbolType::Object => Self::Data,
+            SymbolType::ThreadLocal => Self::Tls,
+        }
+    }
+}
+
+/// Symbols of sections and files name no place of the program's own.
+impl TryFrom<SymbolKind> for SymbolType {
+    type Error = NoEquivalent;
+
+    fn try_from(kind: SymbolKind) -> Result<Self, NoEquivalent> {
+        match kind {
+            SymbolKind::Unknown | SymbolKind::Label => Ok(Self::Unspecified),
+            SymbolKind::Text => Ok(Self::Function),
+            SymbolKind::Data => Ok(Self::Object),
+            SymbolKind::Tls => Ok(Self::ThreadLocal),
+            _ => Err(NoEquivalent::of(kind)),
+        }
+    }
+}
+
+/// What is exported is a list of its own here, so that no binding says `Dynamic`; and weakness is a flag there.
+impl From<Binding> for SymbolScope {
+    fn from(binding: Binding) -> Self {
+        match binding {
+            Binding::Local => Self::Compilation,
+            Binding::Global | Binding::Weak => Self::Linkage,
+        }
+    }
+}
+
+impl TryFrom<SymbolScope> for Binding {
+    type Error = NoEquivalent;
+
+    fn try_from(scope: SymbolScope) -> Result<Self, NoEquivalent> {
+        match scope {
+            SymbolScope::Compilation => Ok(Self::Local),
+            SymbolScope::Linkage | SymbolScope::Dynamic => Ok(Self::Global),
+            SymbolScope::Unknown => Err(NoEquivalent::of(scope)),
+        }
+    }
+}
+
+/// What a relocation of an object file is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Relocated {
+    /// Its kind.
+    pub kind: RelocationKind,
+    /// What is to be added to the addend that the object file says, in its table or in the section's bytes: the
+    /// distance between the place that it counts from and the field's first byte.
+    pub addend: i64,
+}
+
+/// The relocation that these flags ask for.
+///
+/// The addend of an ELF file stands in its table and counts as it does here. COFF and Mach-O files have theirs in the
+/// section's bytes, which the caller reads (`object`'s `Relocation::implicit_addend` says which it is).
+///
+/// # Errors
+/// [`NoEquivalent`]: one that links nothing (`R_X86_64_NONE`), or that wants what minild does not make.
+pub fn relocation(
+    architecture: Architecture,
+    flags: RelocationFlags,
+) -> Result<Relocated, NoEquivalent> {
+    let found = match (architecture, flags) {
+        (_, RelocationFlags::Generic { kind, encoding, size }) => {
+            generic(architecture, kind, encoding, size)
+        }
+        (Architecture::X86_64, RelocationFlags::Elf { r_type }) => row(ELF_X86_64, r_type),
+        (Architecture::Aarch64, RelocationFlags::Elf { r_type }) => row(ELF_AARCH64, r_type),
+        (Architecture::X86_64, RelocationFlags::Coff { typ }) => row(COFF_X86_64, typ),
+        (Architecture::Aarch64, RelocationFlags::Coff { typ }) => row(COFF_AARCH64, typ),
+        (Architecture::X86_64, RelocationFlags::MachO { r_type, r_length, .. }) => {
+            row(MACHO_X86_64, (r_type, r_length))
+        }
+        (Architecture::Aarch64, RelocationFlags::MachO { r_type, r_length, .. }) => {
+            row(MACHO_AARCH64, (r_type, r_length))
+        }
+        _ => None,
+    };
+    found.ok_or_else(|| NoEquivalent::of(flags))
+}
+
+type Row<T> = (T, RelocationKind, i64);
+
+fn row<T: PartialEq + Copy>(rows: &[Row<T>], wanted: T) -> Option<Relocated> {
+    let row = rows.iter().find(|(name, ..)| *name == wanted);
+    row.map(|&(_, kind, addend)| Relocated { kind, addend })
+}
+
+/// What `object` says without naming a format: it counts as ELF does.
+fn generic(
+    architecture: Architecture,
+    kind: object::RelocationKind,
+    encoding: RelocationEncoding,
+    size: u8,
+) -> Option<Relocated> {
+    use object::RelocationEncoding as E;
+    use object::RelocationKind as K;
+    let kind = match (architecture, kind, encoding, size) {
+        (Architecture::X86_64, K::Absolute, E::Generic, 64) => x86_64::ABS64,
+        (Architecture::X86_64, K::Absolute, E::Generic, 32) => x86_64::ABS32,
+        (Architecture::X86_64, K::Absolute, E::X86Signed, 32) => x86_64::ABS32S,
+        (Architecture::X86_64, K::Relative | K::PltRelative, E::X86Branch, 32)
+        | (Architecture::X86_64, K::PltRelative, E::Generic, 32) => x86_64::CALL32,
+        (Architecture::X86_64, K::Relative, E::Generic, 64) => x86_64::REL64,
+        (Architecture::X86_64, K::Relative, E::Generic | E::X86RipRelative, 32) => x86_64::REL32,
+        (Architecture::X86_64, K::Relative, E::Generic, 8) => x86_64::REL8,
+        (
+            Architecture::X86_64,
+            K::GotRelative,
+            E::Generic | E::X86RipRelative | E::X86RipRelativeMovq,
+            32,
+        ) => x86_64::GOT32,
+        (Architecture::X86_64, K::ImageOffset, E::Generic, 32) => x86_64::RVA32,
+        (Architecture::Aarch64, K::Absolute, E::Generic, 64) => aarch64::ABS64,
+        (Architecture::Aarch64, K::Absolute, E::Generic, 32) => aarch64::ABS32,
+        (Architecture::Aarch64, K::Relative, E::Generic, 64) => aarch64::REL64,
+        (Architecture::Aarch64, K::Relative, E::Generic, 32) => aarch64::REL32,
+        (Architecture::Aarch64, K::Relative | K::PltRelative, E::AArch64Call, 26) => {
+            aarch64::CALL26
+        }
+        (Architecture::Aarch64, K::ImageOffset, E::Generic, 32) => aarch64::RVA32,
+        _ => return None,
+    };
+    Some(Relocated { kind, addend: 0 })
+}
+
+/// System V ABI, AMD64 supplement, section 4.4.
+const ELF_X86_64: &[Row<elf::RelocationType>] = &[
+    (elf::R_X86_64_64, x86_64::ABS64, 0),
+    (elf::R_X86_64_32, x86_64::ABS32, 0),
+    (elf::R_X86_64_32S, x86_64::ABS32S, 0),
+    (elf::R_X86_64_PC64, x86_64::REL64, 0),
+    (elf::R_X86_64_PC32, x86_64::REL32, 0),
+    (elf::R_X86_64_PC8, x86_64::REL8, 0),
+    (elf::R_X86_64_PLT32, x86_64::CALL32, 0),
+    (elf::R_X86_64_GOTPCREL, x86_64::GOT32, 0),
+    // These two allow the linker to change the instruction; none has to.
+    (elf::R_X86_64_GOTPCRELX, x86_64::GOT32, 0),
+    (elf::R_X86_64_REX_GOTPCRELX, x86_64::GOT32, 0),
+    (elf::R_X86_64_TPOFF32, x86_64::TPOFF32, 0),
+    (elf::R_X86_64_TPOFF64, x86_64::TPOFF64, 0),
+    (elf::R_X86_64_GOTTPOFF, x86_64::GOTTPOFF32, 0),
+    (elf::R_X86_64_GOTPC32_TLSDESC, x86_64::TLSDESC32, 0),
+    (elf::R_X86_64_TLSGD, x86_64::TLSGD32, 0),
+    (elf::R_X86_64_DTPOFF32, x86_64::SECREL32, 0),
+    (elf::R_X86_64_DTPOFF64, x86_64::DTPOFF64, 0),
+];
+
+/// ELF for the Arm 64-bit Architecture, IHI 0056, section 5.7.
+const ELF_AARCH64: &[Row<elf::RelocationType>] = &[
+    (elf::R_AARCH64_ABS64, aarch64::ABS64, 0),
+    (elf::R_AARCH64_ABS32, aarch64::ABS32, 0),
+    (elf::R_AARCH64_PREL64, aarch64::REL64, 0),
+    (elf::R_AARCH64_PREL32, aarch64::REL32, 0),
+    (elf::R_AARCH64_CALL26, aarch64::CALL26, 0),
+    (elf::R_AARCH64_JUMP26, aarch64::JUMP26, 0),
+    (elf::R_AARCH64_CONDBR19, aarch64::BRANCH19, 0),
+    (elf::R_AARCH64_TSTBR14, aarch64::BRANCH14, 0),
+    (elf::R_AARCH64_LD_PREL_LO19, aarch64::LITERAL19, 0),
+    (elf::R_AARCH64_ADR_PREL_LO21, aarch64::ADR21, 0),
+    (elf::R_AARCH64_ADR_PREL_PG_HI21, aarch64::PAGE21, 0),
+    (elf::R_AARCH64_ADD_ABS_LO12_NC, aarch64::PAGEOFF12, 0),
+    (elf::R_AARCH64_LDST8_ABS_LO12_NC, aarch64::PAGEOFF12, 0),
+    (elf::R_AARCH64_LDST16_ABS_LO12_NC, aarch64::PAGEOFF12, 0),
+    (elf::R_AARCH64_LDST32_ABS_LO12_NC, aarch64::PAGEOFF12, 0),
+    (elf::R_AARCH64_LDST64_ABS_LO12_NC, aarch64::PAGEOFF12, 0),
+    (elf::R_AARCH64_LDST128_ABS_LO12_NC, aarch64::PAGEOFF12, 0),
+    (elf::R_AARCH64_ADR_GOT_PAGE, aarch64::GOTPAGE21, 0),
+    (elf::R_AARCH64_LD64_GOT_LO12_NC, aarch64::GOTPAGEOFF12, 0),
+    (elf::R_AARCH64_TLSLE_ADD_TPREL_HI12, aarch64::TPREL_HI12, 0),
+    (elf::R_AARCH64_TLSLE_ADD_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSLE_LDST8_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSLE_LDST16_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSLE_LDST32_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21, aarch64::GOTTPREL_PAGE21, 0),
+    (elf::R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC, aarch64::GOTTPREL_LO12, 0),
+    (elf::R_AARCH64_TLSDESC_ADR_PAGE21, aarch64::TLSDESC_PAGE21, 0),
+    (elf::R_AARCH64_TLSDESC_LD64_LO12, aarch64::TLSDESC_LO12, 0),
+    (elf::R_AARCH64_TLSDESC_ADD_LO12, aarch64::TLSDESC_LO12, 0),
+];
+
+/// Microsoft PE format, "Type Indicators", x64: relative ones count from the field's end, and from as many bytes
+/// further on as their name says.
+const COFF_X86_64: &[Row<pe::RelocationType>] = &[
+    (pe::IMAGE_REL_AMD64_ADDR64, x86_64::ABS64, 0),
+    (pe::IMAGE_REL_AMD64_ADDR32, x86_64::ABS32, 0),
+    (pe::IMAGE_REL_AMD64_ADDR32NB, x86_64::RVA32, 0),
+    (pe::IMAGE_REL_AMD64_REL32, x86_64::REL32, -4),
+    (pe::IMAGE_REL_AMD64_REL32_1, x86_64::REL32, -5),
+    (pe::IMAGE_REL_AMD64_REL32_2, x86_64::REL32, -6),
+    (pe::IMAGE_REL_AMD64_REL32_3, x86_64::REL32, -7),
+    (pe::IMAGE_REL_AMD64_REL32_4, x86_64::REL32, -8),
+    (pe::IMAGE_REL_AMD64_REL32_5, x86_64::REL32, -9),
+    (pe::IMAGE_REL_AMD64_SECREL, x86_64::SECREL32, 0),
+];
+
+/// Microsoft PE format, "Type Indicators", ARM64: `REL32` counts from the field's end, instructions from themselves.
+const COFF_AARCH64: &[Row<pe::RelocationType>] = &[
+    (pe::IMAGE_REL_ARM64_ADDR64, aarch64::ABS64, 0),
+    (pe::IMAGE_REL_ARM64_ADDR32, aarch64::ABS32, 0),
+    (pe::IMAGE_REL_ARM64_ADDR32NB, aarch64::RVA32, 0),
+    (pe::IMAGE_REL_ARM64_REL32, aarch64::REL32, -4),
+    (pe::IMAGE_REL_ARM64_BRANCH26, aarch64::CALL26, 0),
+    (pe::IMAGE_REL_ARM64_BRANCH19, aarch64::BRANCH19, 0),
+    (pe::IMAGE_REL_ARM64_BRANCH14, aarch64::BRANCH14, 0),
+    (pe::IMAGE_REL_ARM64_REL21, aarch64::ADR21, 0),
+    (pe::IMAGE_REL_ARM64_PAGEBASE_REL21, aarch64::PAGE21, 0),
+    (pe::IMAGE_REL_ARM64_PAGEOFFSET_12A, aarch64::PAGEOFF12, 0),
+    (pe::IMAGE_REL_ARM64_PAGEOFFSET_12L, aarch64::PAGEOFF12, 0),
+    (pe::IMAGE_REL_ARM64_SECREL, aarch64::SECREL32, 0),
+    (pe::IMAGE_REL_ARM64_SECREL_HIGH12A, aarch64::SECREL_HI12, 0),
+    (pe::IMAGE_REL_ARM64_SECREL_LOW12A, aarch64::SECREL_LO12, 0),
+    (pe::IMAGE_REL_ARM64_SECREL_LOW12L, aarch64::SECREL_LO12, 0),
+];
+
+/// Apple's `mach-o/x86_64/reloc.h`, by type and length. What `SIGNED_1` and its sisters add for an immediate behind the
+/// field, the field's bytes take away again.
+const MACHO_X86_64: &[Row<(macho::RelocationType, u8)>] = &[
+    ((macho::X86_64_RELOC_UNSIGNED, 3), x86_64::ABS64, 0),
+    ((macho::X86_64_RELOC_UNSIGNED, 2), x86_64::ABS32, 0),
+    ((macho::X86_64_RELOC_SIGNED, 2), x86_64::REL32, -4),
+    ((macho::X86_64_RELOC_SIGNED_1, 2), x86_64::REL32, -4),
+    ((macho::X86_64_RELOC_SIGNED_2, 2), x86_64::REL32, -4),
+    ((macho::X86_64_RELOC_SIGNED_4, 2), x86_64::REL32, -4),
+    ((macho::X86_64_RELOC_BRANCH, 2), x86_64::CALL32, -4),
+    ((macho::X86_64_RELOC_GOT_LOAD, 2), x86_64::GOT32, -4),
+    ((macho::X86_64_RELOC_GOT, 2), x86_64::GOT32, -4),
+    ((macho::X86_64_RELOC_TLV, 2), x86_64::TLVP32, -4),
+    ((macho::X86_64_RELOC_SUBTRACTOR, 3), x86_64::SUB64, 0),
+    ((macho::X86_64_RELOC_SUBTRACTOR, 2), x86_64::SUB32, 0),
+];
+
+/// Apple's `mach-o/arm64/reloc.h`, by type and length.
+const MACHO_AARCH64: &[Row<(macho::RelocationType, u8)>] = &[
+    ((macho::ARM64_RELOC_UNSIGNED, 3), aarch64::ABS64, 0),
+    ((macho::ARM64_RELOC_UNSIGNED, 2), aarch64::ABS32, 0),
+    ((macho::ARM64_RELOC_SUBTRACTOR, 3), aarch64::SUB64, 0),
+    ((macho::ARM64_RELOC_SUBTRACTOR, 2), aarch64::SUB32, 0),
+    ((macho::ARM64_RELOC_BRANCH26, 2), aarch64::CALL26, 0),
+    ((macho::ARM64_RELOC_PAGE21, 2), aarch64::PAGE21, 0),
+    ((macho::ARM64_RELOC_PAGEOFF12, 2), aarch64::PAGEOFF12, 0),
+    ((macho::ARM64_RELOC_GOT_LOAD_PAGE21, 2), aarch64::GOTPAGE21, 0),
+    ((macho::ARM64_RELOC_GOT_LOAD_PAGEOFF12, 2), aarch64::GOTPAGEOFF12, 0),
+    ((macho::ARM64_RELOC_TLVP_LOAD_PAGE21, 2), aarch64::TLVP_PAGE21, 0),
+    ((macho::ARM64_RELOC_TLVP_LOAD_PAGEOFF12, 2), aarch64::TLVP_PAGEOFF12, 0),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_converts_converts_back() {
+        for &architecture in Architecture::ALL {
+            assert_eq!(object::Architecture::from(architecture).try_into(), Ok(architecture));
+        }
+        for kind in
+            [SectionKind::Code, SectionKind::ReadOnly, SectionKind::RelRo, SectionKind::Data]
+        {
+            assert_eq!(object::SectionKind::from(kind).try_into(), Ok(kind));
+        }
+        for symbol_type in [SymbolType::Unspecified, SymbolType::Function, SymbolType::Object] {
+            assert_eq!(SymbolKind::from(symbol_type).try_into(), Ok(symbol_type));
+        }
+        assert_eq!(SymbolScope::from(Binding::Local).try_into(), Ok(Binding::Local));
+    }
+
+    #[test]
+    fn what_means_nothing_here_is_named() {
+        let none = RelocationFlags::Elf { r_type: elf::R_X86_64_NONE };
+        let error = relocation(Architecture::X86_64, none).expect_err("it links nothing");
+        assert!(error.to_string().contains("Elf"), "{error}");
+        // The number is a relocation of the other architecture.
+        let other = RelocationFlags::Elf { r_type: elf::R_AARCH64_CALL26 };
+        relocation(Architecture::X86_64, other).expect_err("another architecture's");
+    }
+}

@@ -1,0 +1,138 @@
+//! The crate as its callers meet it: what it promises of its types, its outputs and its errors.
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::{fs, thread};
+
+use minild::error::{ErrorKind, Place};
+use minild::program::{Program, Section, SectionKind};
+use minild::target::TARGETS;
+use minild::{Errors, Image, Layout, Options, Pending, Target, arch};
+
+/// A program that is all there for a target: code, a constant, a pointer to it.
+fn program(target: Target) -> Program<'static> {
+    let mut program = Program::new(target);
+    program.name = "library".into();
+    let text = program.add_section(Section::new("text", SectionKind::ReadOnly, b"a constant"));
+    let text = program.define("text", text, 0, 10);
+    let pointer = program.add_section(Section::new("pointer", SectionKind::Data, &[0; 8]));
+    program.define("pointer", pointer, 0, 8);
+    program.relocate(pointer, 0, arch::of(target.architecture).pointer(), text, 0);
+    let code = program.add_section(Section::new("code", SectionKind::Code, &[0; 16]));
+    program.entry = Some(program.define("start", code, 0, 16));
+    program
+}
+
+fn linked(target: Target) -> Image {
+    minild::link(&program(target), &Options::default()).expect("it links")
+}
+
+#[test]
+fn everything_goes_to_any_thread() {
+    fn any_thread<T: Send + Sync>() {}
+    any_thread::<Program<'_>>();
+    any_thread::<Options>();
+    any_thread::<Image>();
+    any_thread::<Layout>();
+    any_thread::<Pending<'_>>();
+    any_thread::<Errors>();
+    any_thread::<minild::link::Resolved<'_>>();
+    any_thread::<minild::link::Synthesized<'_>>();
+    any_thread::<minild::format::layout::Gathered<'_>>();
+    any_thread::<minild::format::output::Output>();
+
+    // One program, linked by many threads at once.
+    for row in TARGETS {
+        let shared = Arc::new(program(row.target));
+        let expected = linked(row.target).bytes;
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let program = Arc::clone(&shared);
+                thread::spawn(move || minild::link(&program, &Options::default()))
+            })
+            .collect();
+        for thread in threads {
+            let image = thread.join().expect("no panic").expect("it links");
+            assert!(image.bytes == expected, "{}: other bytes on another thread", row.name);
+        }
+    }
+}
+
+#[test]
+fn every_way_out_gives_the_same_bytes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for row in TARGETS {
+        let program = program(row.target);
+        let options = Options::default();
+        let expected = linked(row.target).bytes;
+        let mut written = Vec::new();
+        minild::link_into(&program, &options, &mut written).expect("it links");
+        assert!(written == expected, "{}: to a writer", row.name);
+        let path = folder.path().join(row.name);
+        minild::link_to(&program, &options, &path).expect("it links");
+        assert!(fs::read(&path).expect("a file") == expected, "{}: to a file", row.name);
+        let layout = minild::layout(&program, &options).expect("it can be laid out");
+        assert_eq!(layout.file_size.0, expected.len() as u64, "{}: the layout", row.name);
+        minild::check(&program, &options).expect("nothing is wrong");
+    }
+}
+
+/// Takes some bytes, then fails.
+struct Full(usize);
+
+impl Write for Full {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(self.0);
+        self.0 -= taken;
+        if taken == 0 { Err(io::Error::other("the disk is full")) } else { Ok(taken) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_fails_is_an_error() {
+    let program = program(Target::X86_64_LINUX);
+    let errors = minild::link_into(&program, &Options::default(), &mut Full(100)).unwrap_err();
+    let error = errors.iter().next().expect("one");
+    assert_eq!(error.kind, ErrorKind::File);
+    assert!(error.message.contains("the disk is full"), "{}", error.message);
+    // What is wrong with the program is told before anything is written.
+    let mut written = Vec::new();
+    let empty = Program::new(Target::X86_64_LINUX);
+    minild::link_into(&empty, &Options::default(), &mut written).unwrap_err();
+    assert!(written.is_empty());
+}
+
+#[test]
+fn errors_are_data() {
+    let mut program = program(Target::X86_64_LINUX);
+    let code = program.add_section(Section::new("far", SectionKind::Code, &[0xeb, 0x00]));
+    let start = program.global("start").expect("it is defined");
+    program.relocate(code, 1, arch::x86_64::REL8, start, 0x1000);
+    let missing = program.reference("txet");
+    program.relocate(code, 7, arch::x86_64::REL32, missing, -4);
+
+    // Names come first; ranges are only known when all lies in its place.
+    let errors = minild::link(&program, &Options::default()).unwrap_err();
+    let undefined = errors.iter().next().expect("one");
+    assert_eq!(undefined.kind, ErrorKind::UndefinedSymbol);
+    assert_eq!(undefined.help.as_deref(), Some("did you mean `text`?"));
+    assert_eq!(undefined.notes[0].place, Place::Section { section: code, offset: 7 });
+
+    program.define("txet", code, 0, 0);
+    let errors = minild::link(&program, &Options::default()).unwrap_err();
+    let outside = errors.iter().next().expect("one");
+    assert_eq!((outside.kind, outside.value), (ErrorKind::OutOfRange, Some(7)));
+
+    let mut program = self::program(Target::X86_64_LINUX);
+    let code = program.add_section(Section::new("far", SectionKind::Code, &[0xeb, 0x00]));
+    program.relocate(code, 1, arch::x86_64::REL8, start, 0x1000);
+    let errors = minild::link(&program, &Options::default()).unwrap_err();
+    let range = errors.iter().next().expect("one");
+    assert_eq!(range.kind, ErrorKind::OutOfRange);
+    assert_eq!(range.interval, Some(-128..=127));
+    assert_eq!(range.value, Some(0x1000 - 17), "16 bytes of code and the field's own offset");
+}
