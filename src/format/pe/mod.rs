@@ -24,7 +24,6 @@ use crate::format::output::Output;
 use crate::format::plan::{Loader, Rules, SegmentRow, TableId};
 use crate::format::{Format, Linked, Options, Shape};
 use crate::program::Program;
-use base_relocations::BaseRelocations;
 use symbols::Symbols;
 
 /// PE32+.
@@ -32,7 +31,7 @@ use symbols::Symbols;
 pub struct Pe;
 
 /// The tables that depend on addresses.
-pub(crate) struct LateTables {
+pub struct LateTables {
     base_relocations: BaseRelocations,
     symbols: Symbols,
 }
