@@ -10,12 +10,17 @@ use std::process::{Command, Stdio};
 use libtest_mimic::Trial;
 use minild::OperatingSystem;
 use minild::input::spec::{End, Test};
+use minild::program::OutputKind;
 
 use crate::case::{Case, Variant, read};
 use crate::{Checked, minild, needing, no_runner};
 
 /// The case is a test for every way in which its file can be run here.
 pub(crate) fn trials(case: &Case) -> Vec<Trial> {
+    // A library runs in the program that needs it.
+    if read(&case.path).kind(case.target) == OutputKind::SharedLibrary {
+        return Vec::new();
+    }
     let ways = ways(case);
     let trial = |way: Way| {
         let mut name = case.test_name("runs");
