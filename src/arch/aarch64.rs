@@ -296,25 +296,25 @@ mod tests {
     #[test]
     fn immediates_land_where_llvm_puts_them() {
         for (kind, word, value, expected) in [
-            (CALL26, 0x9400_0000, -4, 0x97ff_ffff),           // bl #-4
-            (JUMP26, 0x1400_0000, 0x7ff_fffc, 0x15ff_ffff),   // b #134217724
-            (BRANCH19, 0x5400_0001, -0x10_0000, 0x5480_0001), // b.ne #-1048576
-            (BRANCH19, 0xb400_0003, 8, 0xb400_0043),          // cbz x3, #8
-            (BRANCH14, 0x3708_0000, 0x7ffc, 0x370b_ffe0),     // tbnz w0, #1, #32764
-            (LITERAL19, 0x5800_0000, 16, 0x5800_0080),        // ldr x0, #16
-            (ADR21, 0x1000_0001, -3, 0x30ff_ffe1),            // adr x1, #-3
-            (PAGE21, 0x9000_0002, 0x1000, 0xb000_0002),       // adrp x2, #4096
-            (PAGEOFF12, 0x9100_0021, 0xff8, 0x913f_e021),     // add x1, x1, #4088
-            (PAGEOFF12, 0xf940_0021, 0xff8, 0xf947_fc21),     // ldr x1, [x1, #4088]
-            (PAGEOFF12, 0x3940_0021, 0xfff, 0x397f_fc21),     // ldrb w1, [x1, #4095]
-            (PAGEOFF12, 0x3dc0_0020, 0xff0, 0x3dc3_fc20),     // ldr q0, [x1, #4080]
+            (CALL26, 0x9400_0000, -4, 0x97ff_ffff),            // bl #-4
+            (JUMP26, 0x1400_0000, 0x7ff_fffc, 0x15ff_ffff),    // b #134217724
+            (BRANCH19, 0x5400_0001, -0x10_0000, 0x5480_0001),  // b.ne #-1048576
+            (BRANCH19, 0xb400_0003, 8, 0xb400_0043),           // cbz x3, #8
+            (BRANCH14, 0x3708_0000, 0x7ffc, 0x370b_ffe0),      // tbnz w0, #1, #32764
+            (LITERAL19, 0x5800_0000, 16, 0x5800_0080),         // ldr x0, #16
+            (ADR21, 0x1000_0001, -3, 0x30ff_ffe1),             // adr x1, #-3
+            (PAGE21, 0x9000_0002, 0x1000, 0xb000_0002),        // adrp x2, #4096
+            (PAGEOFF12, 0x9100_0021, 0xff8, 0x913f_e021),      // add x1, x1, #4088
+            (PAGEOFF12, 0xf940_0021, 0xff8, 0xf947_fc21),      // ldr x1, [x1, #4088]
+            (PAGEOFF12, 0x3940_0021, 0xfff, 0x397f_fc21),      // ldrb w1, [x1, #4095]
+            (PAGEOFF12, 0x3dc0_0020, 0xff0, 0x3dc3_fc20),      // ldr q0, [x1, #4080]
             (TPREL_HI12, 0x9140_0000, 0xab_cef0, 0x916a_f000), // add x0, x0, #2748, lsl #12
             (TPREL_LO12, 0x9100_0000, 0xab_cef0, 0x913b_c000), // add x0, x0, #3824
-            (SECREL_LO12, 0xf940_0000, 0x1ff8, 0xf947_fc00), // ldr x0, [x0, #4088]
-            (IMM16, 0xd280_0002, 0xfffe, 0xd29f_ffc2),        // mov x2, #65534
-            (IMM16, 0x72a0_0003, 0x8001, 0x72b0_0023),        // movk w3, #32769, lsl #16
-            (IMM12, 0xf100_003f, 0xffe, 0xf13f_f83f),         // cmp x1, #4094
-            (IMM12, 0x5100_0021, 1, 0x5100_0421),             // sub w1, w1, #1
+            (SECREL_LO12, 0xf940_0000, 0x1ff8, 0xf947_fc00),   // ldr x0, [x0, #4088]
+            (IMM16, 0xd280_0002, 0xfffe, 0xd29f_ffc2),         // mov x2, #65534
+            (IMM16, 0x72a0_0003, 0x8001, 0x72b0_0023),         // movk w3, #32769, lsl #16
+            (IMM12, 0xf100_003f, 0xffe, 0xf13f_f83f),          // cmp x1, #4094
+            (IMM12, 0x5100_0021, 1, 0x5100_0421),              // sub w1, w1, #1
         ] {
             assert_eq!(apply(kind, word, value), expected, "{} {value:#x}", kind.name());
         }

@@ -4,6 +4,8 @@
 //! their own by architecture; a new one is a new file and a row in [`of`].
 
 pub mod aarch64;
+#[cfg(feature = "disassemble")]
+pub(crate) mod aarch64_decode;
 pub mod start_up;
 pub mod x86_64;
 

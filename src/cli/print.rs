@@ -1,6 +1,6 @@
 //! Standard output: text that people read, or one JSON document.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
@@ -15,6 +15,13 @@ pub(super) fn text(text: &str) -> io::Result<()> {
 pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes)?;
+    stdout.flush()
+}
+
+/// Prints text line by line, however much it is.
+pub(super) fn lines(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut stdout = BufWriter::new(anstream::stdout().lock());
+    write(&mut stdout)?;
     stdout.flush()
 }
 
@@ -39,9 +46,10 @@ pub(super) fn json(document: &impl Serialize) -> io::Result<()> {
 
 /// Prints JSON that has a form of its own.
 pub(super) fn pretty(value: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
-    bytes(&text)
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    serde_json::to_writer_pretty(&mut stdout, value)?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
 }
 
 /// A number of bytes, for people: `9,192`.

@@ -251,8 +251,8 @@ const ELF_X86_64: &[Row<elf::RelocationType>] = &[
     (elf::R_X86_64_PC32, x86_64::REL32, 0),
     (elf::R_X86_64_PC8, x86_64::REL8, 0),
     (elf::R_X86_64_PLT32, x86_64::CALL32, 0),
-    // The last two allow the linker to change the instruction; none has to.
     (elf::R_X86_64_GOTPCREL, x86_64::GOT32, 0),
+    // These two allow the linker to change the instruction; none has to.
     (elf::R_X86_64_GOTPCRELX, x86_64::GOT32, 0),
     (elf::R_X86_64_REX_GOTPCRELX, x86_64::GOT32, 0),
     (elf::R_X86_64_TPOFF32, x86_64::TPOFF32, 0),
@@ -344,6 +344,7 @@ const MACHO_X86_64: &[Row<(macho::RelocationType, u8)>] = &[
     ((macho::X86_64_RELOC_BRANCH, 2), x86_64::CALL32, -4),
     ((macho::X86_64_RELOC_GOT_LOAD, 2), x86_64::GOT32, -4),
     ((macho::X86_64_RELOC_GOT, 2), x86_64::GOT32, -4),
+    ((macho::X86_64_RELOC_TLV, 2), x86_64::TLVP32, -4),
     ((macho::X86_64_RELOC_SUBTRACTOR, 3), x86_64::SUB64, 0),
     ((macho::X86_64_RELOC_SUBTRACTOR, 2), x86_64::SUB32, 0),
 ];
@@ -359,6 +360,8 @@ const MACHO_AARCH64: &[Row<(macho::RelocationType, u8)>] = &[
     ((macho::ARM64_RELOC_PAGEOFF12, 2), aarch64::PAGEOFF12, 0),
     ((macho::ARM64_RELOC_GOT_LOAD_PAGE21, 2), aarch64::GOTPAGE21, 0),
     ((macho::ARM64_RELOC_GOT_LOAD_PAGEOFF12, 2), aarch64::GOTPAGEOFF12, 0),
+    ((macho::ARM64_RELOC_TLVP_LOAD_PAGE21, 2), aarch64::TLVP_PAGE21, 0),
+    ((macho::ARM64_RELOC_TLVP_LOAD_PAGEOFF12, 2), aarch64::TLVP_PAGEOFF12, 0),
 ];
 
 #[cfg(test)]

@@ -239,7 +239,8 @@ impl<F: Format> Writer<'_, '_, F> {
             Operand::ThreadPointer => {
                 let template = self.linked.layout.template();
                 let thread_pointer = self.thread_pointer;
-                target_address - template.map_or(0, |template| template.thread_pointer(thread_pointer))
+                target_address
+                    - template.map_or(0, |template| template.thread_pointer(thread_pointer))
             }
             Operand::Template => {
                 let template = self.linked.layout.template();

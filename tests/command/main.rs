@@ -157,7 +157,7 @@ fn only_commands_that_work_are_listed() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let expected = ["new", "build", "run", "test", "check", "layout", "targets"];
+    let expected = ["new", "build", "run", "test", "check", "layout", "inspect", "targets"];
     assert_eq!(commands[..expected.len()], expected);
     assert_eq!(commands[expected.len()..], ["schema", "completions", "man", "help"]);
 }

@@ -4,6 +4,7 @@
 //!
 //! Each trial has a name: `cargo test --test dynamic linux::aarch64::used_by_c`.
 
+#[path = "../support/bench.rs"]
 mod bench;
 mod c;
 mod linux;

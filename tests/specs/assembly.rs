@@ -37,7 +37,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         let libc = libc.map(|start| ("libc", start.start_up));
         let callback = start_up::callback(target).map(|code| ("callback", code));
         let pieces = start_up::of(target).map(StartUps::pieces).into_iter().flatten();
-        pieces.chain(libc).chain(lists).chain(callback).map(move |(name, piece)| (target, name, piece))
+        pieces
+            .chain(libc)
+            .chain(lists)
+            .chain(callback)
+            .map(move |(name, piece)| (target, name, piece))
     });
     let start_ups = pieces.map(|(target, piece, start_up)| {
         let name = format!("start_up_assembles::{target}::{piece}");

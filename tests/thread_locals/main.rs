@@ -5,7 +5,7 @@
 
 // What another binary uses of them, too.
 #[allow(dead_code)]
-#[path = "../dynamic/bench.rs"]
+#[path = "../support/bench.rs"]
 mod bench;
 #[path = "../support/runners.rs"]
 mod runners;

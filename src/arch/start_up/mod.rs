@@ -125,10 +125,7 @@ impl LibcStart {
         self.imports.iter().chain(of_lists)
     }
 
-    fn lists_of(
-        &self,
-        program: &Program<'_>,
-    ) -> Option<(&'static StartUp, &'static [LibcImport])> {
+    fn lists_of(&self, program: &Program<'_>) -> Option<(&'static StartUp, &'static [LibcImport])> {
         let has_lists = program.has(SectionKind::Init) || program.has(SectionKind::Fini);
         self.with_lists.filter(|_| has_lists)
     }
@@ -154,8 +151,7 @@ pub fn start_by_libc(program: &mut Program<'_>) {
     program.wishes.start = Some(Start::Libc);
     let libc = program.wishes.libc;
     let start = libc_start(program.target);
-    let wanted: Vec<_> =
-        start.map(|start| start.imports_of(program).collect()).unwrap_or_default();
+    let wanted: Vec<_> = start.map(|start| start.imports_of(program).collect()).unwrap_or_default();
     for wanted in wanted {
         let known = program.global(wanted.name).map(|symbol| program.symbol(symbol).definition);
         if matches!(known, Some(Definition::Import(_))) {

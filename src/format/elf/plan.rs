@@ -189,12 +189,7 @@ static FIXED: &[SegmentRow] = &[
     mapped(
         "data",
         Permissions::READ_WRITE,
-        &[
-            kind(".data", SectionKind::Data),
-            TLS_DATA,
-            TLS_BSS,
-            kind(".bss", SectionKind::Bss),
-        ],
+        &[kind(".data", SectionKind::Data), TLS_DATA, TLS_BSS, kind(".bss", SectionKind::Bss)],
     ),
     NOT_MAPPED,
 ];
@@ -296,13 +291,12 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
 
 /// The kernel jumps to a raw program's entry, and runs nothing before or after it.
 fn check_lists(program: &Program<'_>, errors: &mut Collector) {
-    for (key, kind, list) in [
-        ("init", SectionKind::Init, &program.init),
-        ("fini", SectionKind::Fini, &program.fini),
-    ] {
+    for (key, kind, list) in
+        [("init", SectionKind::Init, &program.init), ("fini", SectionKind::Fini, &program.fini)]
+    {
         let section = program.sections_with_ids().find(|(_, section)| section.kind == kind);
         let section = section.map(|(section, _)| Place::Section { section, offset: 0 });
-        let place = list.first().map(|first| Place::Symbol(*first)).or(section);
+        let place = list.first().map(|_| Place::Wish(key)).or(section);
         let Some(place) = place else { continue };
         let message =
             format!("nothing runs `{key}` of a raw program: the system jumps to its entry");

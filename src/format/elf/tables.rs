@@ -203,7 +203,10 @@ fn program_headers(gathered: &Gathered<'_>, dynamic: Option<&Dynamic>) -> Vec<Pr
         headers.push(ProgramHeader::Dynamic);
     }
     headers.push(ProgramHeader::Note);
-    if [SectionKind::TlsData, SectionKind::TlsBss].iter().any(|kind| gathered.has(Role::Kind(*kind))) {
+    if [SectionKind::TlsData, SectionKind::TlsBss]
+        .iter()
+        .any(|kind| gathered.has(Role::Kind(*kind)))
+    {
         headers.push(ProgramHeader::Tls);
     }
     if gathered.has(Role::Kind(SectionKind::Unwind)) {

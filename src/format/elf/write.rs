@@ -17,7 +17,9 @@ use super::plan::{
 };
 use super::tables::{BUILD_ID_SIZE, NOTE_OWNER, ProgramHeader, count, encoder, machine};
 use crate::format::Linked;
-use crate::format::layout::{LaidOutSection, Layout, LoadRelocation, LoadValue, NamedSymbol, Segment};
+use crate::format::layout::{
+    LaidOutSection, Layout, LoadRelocation, LoadValue, NamedSymbol, Segment,
+};
 use crate::format::plan::{Permissions, Role, TableId};
 use crate::program::{Binding, Position, SectionKind, SymbolType};
 use crate::target::Architecture;

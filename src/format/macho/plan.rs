@@ -5,11 +5,11 @@
 //! dyld `enforceTextSegmentPermissions`). What turns read-only once dyld has fixed it up is `__DATA_CONST`
 //! (`Loader::makeSegmentsReadOnly`). `__LINKEDIT` comes last and is read-only.
 
+use super::tables::LIB_SYSTEM;
 use crate::format::plan::{
     Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
     SegmentRole, SegmentRow, TableId, ThreadLocals,
 };
-use super::tables::LIB_SYSTEM;
 use crate::program::{OutputKind, Position, Program, SectionKind, SystemVersion};
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};

@@ -152,12 +152,7 @@ struct Word {
 }
 
 /// What a slot, or two, for `symbol` holds.
-fn words(
-    synthesized: &Synthesized<'_>,
-    loader: Loader,
-    symbol: SymbolId,
-    via: Via,
-) -> Vec<Word> {
+fn words(synthesized: &Synthesized<'_>, loader: Loader, symbol: SymbolId, via: Via) -> Vec<Word> {
     let arch = crate::arch::of(synthesized.program().target.architecture);
     let is_imported = synthesized.import(symbol).is_some();
     let is_known = matches!(loader.thread_locals, ThreadLocals::ThreadPointer { is_known: true });

@@ -6,9 +6,7 @@ use crate::arch::Via;
 use crate::arch::start_up::{self, STACK_GUARD, StartUp, StartUpSymbol};
 use crate::error::{Collector, Error, ErrorKind, Place};
 use crate::format::plan::{Loader, Role};
-use crate::program::{
-    Definition, Program, Relocation, Section, SectionKind, Start, SymbolId,
-};
+use crate::program::{Definition, Program, Relocation, Section, SectionKind, Start, SymbolId};
 use crate::units::Align;
 
 /// The C library's start-up code takes its functions' addresses from slots.

@@ -281,7 +281,10 @@ impl<'a, 't> Sum<'a, 't> {
                 let error = context.error(ErrorKind::Syntax, message, colon.range.clone());
                 let known = OPERATORS.iter().map(|(name, _)| format!("`:{name}:`"));
                 let known: Vec<_> = known.collect();
-                Err(error.help(format!("it is written like `:lo12:name`; there are {}", known.join(", "))))
+                Err(error.help(format!(
+                    "it is written like `:lo12:name`; there are {}",
+                    known.join(", ")
+                )))
             }
         }
     }

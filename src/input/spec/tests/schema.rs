@@ -89,6 +89,7 @@ const TABLES: &[(&str, &str)] = &[
     ("rodata-item", "[rodata.x]\nKEY"),
     ("data-item", "[data.x]\nKEY"),
     ("bss-item", "[bss.x]\nKEY"),
+    ("tls-item", "[tls.x]\nKEY"),
     ("unwind-item", "[unwind.x]\nKEY"),
     ("unwind-records-item", "[unwind-records.x]\nKEY"),
     ("field", "[[rodata.x.fields]]\nKEY"),

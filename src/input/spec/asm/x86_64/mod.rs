@@ -7,10 +7,10 @@ use super::encoder::{LABEL, Proposal, Refusal, propose};
 use super::fragment::{Code, Instruction, Reference};
 use super::value::{Part, Symbol, Value};
 use super::{Context, Dialect, Statement};
+use crate::arch::Operand as RelocationOperand;
 use crate::arch::x86_64::{
     ABS64, CALL32, GOT32, GOTTPOFF32, REL8, REL32, SECREL32, TLSDESC32, TLSGD32, TLVP32, TPOFF32,
 };
-use crate::arch::Operand as RelocationOperand;
 use crate::error::{Error, ErrorKind};
 use crate::program::RelocationKind;
 use crate::target::Architecture;
@@ -347,7 +347,8 @@ fn reference(
     context: &Context<'_>,
 ) -> Reference {
     // The processor counts from the end of the instruction, a relocation from its field.
-    let is_address = target.usage == Usage::Address || kind.operand() != RelocationOperand::Relative;
+    let is_address =
+        target.usage == Usage::Address || kind.operand() != RelocationOperand::Relative;
     let from_end = i64::try_from(length - field.offset).expect("an instruction has few bytes");
     Reference {
         offset: field.offset as u64,
