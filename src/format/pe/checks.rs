@@ -191,7 +191,7 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         }
     }
     let lists = [("init", &program.init), ("fini", &program.fini)];
-    for (key, list) in lists.into_iter().filter(|(_, list)| is_firmware && !list.is_empty()) {
+    for (key, _) in lists.into_iter().filter(|(_, list)| is_firmware && !list.is_empty()) {
         let message = format!("`{key}` is not supported on {target}: nothing there runs it");
         let place = Place::Wish(key);
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
