@@ -62,8 +62,8 @@ pub(super) fn lower<'s>(
     let Lowering { program, map, errors: found, .. } = &mut lowering;
     imports::add(&merged.imports, program, map, found);
     format::import_thread_locals(program);
-    program.init = lists::symbols(merged.init, program, map);
-    program.fini = lists::symbols(merged.fini, program, map);
+    program.init = lists::symbols("init", merged.init, program, map);
+    program.fini = lists::symbols("fini", merged.fini, program, map);
     if program.wishes.start == Some(Start::Libc) {
         start_up::start_by_libc(program);
     }
