@@ -1,6 +1,7 @@
 //! The command as a user meets it: what it writes and where, what it prints, and how it ends.
 
 mod build;
+mod needs;
 mod new;
 mod papers;
 mod print;

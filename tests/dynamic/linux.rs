@@ -238,9 +238,7 @@ fn relro(bench: &Bench) -> Checked {
             ret
         """
     "#;
-    let pointer = slot
-        .replace("puts@GOTPCREL", "table")
-        .replace(":got:puts", "table");
+    let pointer = slot.replace("puts@GOTPCREL", "table").replace(":got:puts", "table");
     for part in [slot, &pointer] {
         bench.build(&format!("{spec}{part}"), "relro")?;
         let shown = bench.run("relro", &[])?;

@@ -84,6 +84,7 @@ impl Variant {
 pub(crate) struct Case {
     pub(crate) path: PathBuf,
     pub(crate) target: Target,
+    pub(crate) kind: OutputKind,
     pub(crate) variant: Variant,
 }
 
@@ -116,9 +117,10 @@ fn find() -> Vec<Case> {
     for path in paths {
         let spec = read(&path);
         for target in spec.targets() {
+            let kind = spec.kind(target);
             for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target))
             {
-                cases.push(Case { path: path.clone(), target, variant });
+                cases.push(Case { path: path.clone(), target, kind, variant });
             }
         }
     }
