@@ -29,6 +29,8 @@ use plan::{Loader, Rules, SegmentRow, TableId, ThreadLocals};
 pub struct Options {
     /// Leave the symbol table out.
     pub strip: bool,
+    /// Write a symbol table even where files of the target usually have none: Windows and UEFI.
+    pub symbols: bool,
     /// How many threads may hash a large file; 0 and 1 mean the caller's own.
     pub threads: usize,
 }

@@ -82,6 +82,20 @@ pub enum SegmentRole {
     Late,
     /// It is in the file only.
     NotMapped,
+    /// Both of the last.
+    LateNotMapped,
+}
+
+impl SegmentRole {
+    /// Whether it waits until everything else has its address.
+    pub(crate) fn is_late(self) -> bool {
+        matches!(self, Self::Late | Self::LateNotMapped)
+    }
+
+    /// Whether it lies in memory.
+    pub(crate) fn is_mapped(self) -> bool {
+        !matches!(self, Self::NotMapped | Self::LateNotMapped)
+    }
 }
 
 /// One segment of a plan.

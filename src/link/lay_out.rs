@@ -34,7 +34,7 @@ pub fn lay_out_body<F: Format>(
     let rules = F::rules(gathered.program);
     check_alignments(gathered, &rules)?;
     let start = Cursor { address: rules.image_base, offset: FileOffset(0) };
-    let early = gathered.segments.iter().filter(|segment| segment.row.role != SegmentRole::Late);
+    let early = gathered.segments.iter().filter(|segment| !segment.row.role.is_late());
     let (segments, end) = place(early, |table| F::shape(tables, table), gathered, &rules, start)?;
 
     let mut section_addresses = vec![Address(0); gathered.outputs.len()];
@@ -78,7 +78,7 @@ pub fn lay_out_late<F: Format>(
     let rules = F::rules(gathered.program);
     let Body { mut layout, end } = body;
     let start = Cursor { address: end, offset: FileOffset(layout.file_size.0) };
-    let late = gathered.segments.iter().filter(|segment| segment.row.role == SegmentRole::Late);
+    let late = gathered.segments.iter().filter(|segment| segment.row.role.is_late());
     let (segments, end) =
         place(late, |table| F::late_shape(tables, table), gathered, &rules, start)?;
     layout.segments.extend(segments);
@@ -180,7 +180,7 @@ impl Placer<'_> {
         let past_64_bits = || self.too_large(first.0, 1 << 64);
 
         let row = gathered.row;
-        let mapped = row.role != SegmentRole::NotMapped;
+        let mapped = row.role.is_mapped();
         let relro = row.role == SegmentRole::RelRo;
         let greatest = shaped.iter().map(align_of).max().unwrap_or(Align::ONE);
         let align = if mapped { greatest.max(self.rules.page_size) } else { greatest };

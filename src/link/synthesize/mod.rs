@@ -143,12 +143,13 @@ impl<'p> Synthesized<'p> {
     }
 
     /// What describes a thread-local variable.
-    pub(crate) fn variable(&self, symbol: SymbolId) -> Option<SymbolId> {
+    #[must_use]
+    pub fn variable(&self, symbol: SymbolId) -> Option<SymbolId> {
         self.variables.get(&symbol).copied()
     }
 
     /// Each thread-local variable that is described, with the symbol of what does.
-    pub(crate) fn variables(&self) -> impl Iterator<Item = (SymbolId, SymbolId)> {
+    pub fn variables(&self) -> impl Iterator<Item = (SymbolId, SymbolId)> {
         self.variables.iter().map(|(&symbol, &variable)| (symbol, variable))
     }
 
