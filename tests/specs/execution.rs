@@ -18,7 +18,7 @@ use crate::{Checked, minild, needing, no_runner};
 /// The case is a test for every way in which its file can be run here.
 pub(crate) fn trials(case: &Case) -> Vec<Trial> {
     // A library runs in the program that needs it.
-    if case.kind == OutputKind::SharedLibrary {
+    if read(&case.path).kind(case.target) == OutputKind::SharedLibrary {
         return Vec::new();
     }
     let ways = ways(case);
