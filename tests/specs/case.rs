@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use libtest_mimic::Arguments;
 use minild::arch::start_up;
 use minild::input::spec::{self, Spec};
 use minild::program::{OutputKind, Position, Start};
@@ -38,10 +40,13 @@ pub(crate) enum Variant {
     Stripped,
     /// For a macOS of the time before chained fixups.
     OldMacOs,
+    /// With symbols where files usually have none.
+    Symbols,
 }
 
 impl Variant {
-    const ALL: [Self; 4] = [Self::Default, Self::Fixed, Self::Stripped, Self::OldMacOs];
+    const ALL: [Self; 5] =
+        [Self::Default, Self::Fixed, Self::Stripped, Self::OldMacOs, Self::Symbols];
 
     /// Firmware loads images where it has room, arm64 systems other than Linux want to place programs
     /// themselves, a program at a fixed position has no libraries on macOS, and libraries
@@ -63,6 +68,7 @@ impl Variant {
                 let wishes = program().wishes;
                 wishes.oldest_system.is_none() && wishes.position == Position::Independent
             }
+            (Self::Symbols, OperatingSystem::Windows | OperatingSystem::Uefi) => true,
             _ => false,
         }
     }
@@ -73,6 +79,7 @@ impl Variant {
             Self::Fixed => "fixed",
             Self::Stripped => "stripped",
             Self::OldMacOs => "old_macos",
+            Self::Symbols => "symbols",
         }
     }
 }
@@ -82,7 +89,6 @@ impl Variant {
 pub(crate) struct Case {
     pub(crate) path: PathBuf,
     pub(crate) target: Target,
-    pub(crate) kind: OutputKind,
     pub(crate) variant: Variant,
 }
 
@@ -90,15 +96,34 @@ pub(crate) struct Case {
 const TEMPLATES: &str = "src/cli/templates";
 
 /// Every case.
+///
+/// The runner of tests starts a process for each test, which comes by here to find its own: specs are read
+/// once, and where one test is asked for by its whole name, only the spec that is in it, if one is.
 pub(crate) fn all() -> Vec<Case> {
+    static CASES: OnceLock<Vec<Case>> = OnceLock::new();
+    CASES.get_or_init(find).clone()
+}
+
+fn find() -> Vec<Case> {
+    let Arguments { filter, exact, .. } = Arguments::from_args();
+    let mut paths: Vec<_> =
+        ["samples", TEMPLATES, "tests/programs"].into_iter().flat_map(specs).collect();
+    if let Some(name) = filter.filter(|_| exact) {
+        let is_in_name = |path: &PathBuf| {
+            let stem = path.file_stem().expect("a spec's file has a name").to_string_lossy();
+            name.contains(&format!("::{stem}::")) || name.contains(&format!("::new_{stem}::"))
+        };
+        if paths.iter().any(is_in_name) {
+            paths.retain(is_in_name);
+        }
+    }
     let mut cases = Vec::new();
-    for path in ["samples", TEMPLATES, "tests/programs"].into_iter().flat_map(specs) {
+    for path in paths {
         let spec = read(&path);
         for target in spec.targets() {
-            let kind = spec.kind(target);
             for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target))
             {
-                cases.push(Case { path: path.clone(), target, kind, variant });
+                cases.push(Case { path: path.clone(), target, variant });
             }
         }
     }
@@ -136,13 +161,14 @@ impl Case {
                 Architecture::X86_64 => format!("macos = \"10.13\"\n{text}"),
                 _ => format!("macos = \"11\"\n{text}"),
             },
-            Variant::Default | Variant::Stripped => text,
+            Variant::Default | Variant::Stripped | Variant::Symbols => text,
         }
     }
 
     pub(crate) fn options(&self) -> Options {
         let mut options = Options::default();
         options.strip = self.variant == Variant::Stripped;
+        options.symbols = self.variant == Variant::Symbols;
         options
     }
 

@@ -11,20 +11,24 @@ mod errors;
 mod execution;
 mod firmware;
 mod golden;
+mod lint;
 mod options;
 mod read_back;
+#[path = "../support/runners.rs"]
+mod runners;
 mod signature;
 mod tools;
+#[path = "../support/trials.rs"]
+mod trials;
 mod universal;
 mod windows;
 
 use std::process::ExitCode;
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use minild::program::OutputKind;
+use libtest_mimic::Arguments;
 
-/// What a check says of its case: nothing, or what is wrong.
-type Checked = Result<(), Failed>;
+use runners::{minild, no_runner};
+use trials::{Checked, missing, needing};
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
@@ -37,35 +41,10 @@ fn main() -> ExitCode {
     trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
-        // A library runs in the program that needs it.
-        if case.kind == OutputKind::Executable {
-            trials.extend(execution::trials(&case));
-        }
+        trials.extend(execution::trials(&case));
         trials.push(read_back::trial(case.clone()));
+        trials.push(lint::trial(case.clone()));
         trials.extend(tools::trials(&case));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
-}
-
-/// A test that needs what may not be installed. Where it is `missing`, the test is ignored and says why;
-/// on CI it fails.
-fn needing(
-    missing: Option<String>,
-    name: String,
-    check: impl FnOnce() -> Checked + Send + 'static,
-) -> Trial {
-    match missing {
-        None => Trial::test(name, check),
-        Some(reason) if std::env::var_os("CI").is_some() => {
-            Trial::test(name, move || Err(reason.into()))
-        }
-        Some(reason) => Trial::test(name, || Ok(())).with_ignored_flag(true).with_kind(reason),
-    }
-}
-
-/// Why `program` cannot be run, if it cannot.
-fn missing(program: &str, package: &str) -> Option<String> {
-    let found = std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())
-        .any(|folder| folder.join(program).is_file());
-    (!found).then(|| format!("needs {program}: apt install {package}"))
 }
