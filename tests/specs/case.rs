@@ -141,11 +141,16 @@ pub(crate) fn read(path: &Path) -> Spec {
 }
 
 impl Case {
+    /// What its spec is called: its file, and that `minild new` writes it, if so.
+    pub(crate) fn name(&self) -> String {
+        let name = self.path.file_stem().expect("a spec's file has a name").display();
+        let is_template = self.path.starts_with(root().join(TEMPLATES));
+        if is_template { format!("new_{name}") } else { name.to_string() }
+    }
+
     /// What the test of this kind is called.
     pub(crate) fn test_name(&self, kind: &str) -> String {
-        let name = self.path.file_stem().expect("a spec's file has a name").display();
-        let prefix = if self.path.starts_with(root().join(TEMPLATES)) { "new_" } else { "" };
-        format!("{kind}::{prefix}{name}::{}::{}", self.target, self.variant.name())
+        format!("{kind}::{}::{}::{}", self.name(), self.target, self.variant.name())
     }
 
     /// The text of the spec in this variant.
