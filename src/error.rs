@@ -89,6 +89,8 @@ pub enum Place {
     Wish(&'static str),
     /// A library of the program.
     Library(LibraryId),
+    /// An export of the program: its index.
+    Export(usize),
 }
 
 /// A place, and what is to be said there.

@@ -92,6 +92,7 @@ pub mod link;
 pub mod program;
 pub mod target;
 pub mod units;
+pub mod view;
 
 use std::io::Write;
 use std::path::Path;

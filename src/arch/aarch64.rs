@@ -4,8 +4,10 @@
 //! Most fields are immediates inside a 32-bit instruction word. Each kind looks at the word first: a
 //! branch's relocation on an `add` is an error, not a broken program.
 
-use super::Operand::{Address, ImageRelative, Page, PageOffset, Relative, Subtract};
-use super::Via::{Direct, Slot, ThroughStub};
+use super::Operand::{
+    Address, ImageRelative, Page, PageOffset, Relative, Subtract, Template, ThreadPointer,
+};
+use super::Via::{DescriptorSlots, Direct, Slot, ThreadOffsetSlot, ThroughStub, VariableSlot};
 use super::{
     Arch, Notation, Operand, RelocationRow, Stub, StubRelocation, Via, WrongInstruction, number,
     relocation_kinds, signed, unsigned,
@@ -18,6 +20,9 @@ pub(super) static ARCH: Arch = Arch {
     relocations: RELOCATIONS,
     pointer: ABS64,
     image_relative: RVA32,
+    thread_offset: TPREL64,
+    template_offset: DTPREL64,
+    thread_pointer: super::ThreadPointer::BeforeBlock { head: 16 },
     code_padding: 0, // udf #0
     stub: Stub {
         code: &[
@@ -70,6 +75,41 @@ relocation_kinds! {
     IMM16 = immediate("imm16", Address, Direct, &MOVE_16);
     /// `imm12`: a number below 2^12 in `add`, `sub` or `cmp` (`R_AARCH64_ADD_ABS_LO12_NC`, checked).
     IMM12 = immediate("imm12", Address, Direct, &ADD_12);
+    /// `tprel_hi12`: bits 12 to 23 of a thread-local variable's distance from the thread pointer, in `add`
+    /// with its number shifted by 12 (`R_AARCH64_TLSLE_ADD_TPREL_HI12`).
+    TPREL_HI12 = immediate("tprel_hi12", ThreadPointer, Direct, &HIGH_12);
+    /// `tprel_lo12`: bits 0 to 11 of it, in `add`, or in a load or store, where they count in units of what
+    /// is loaded (`R_AARCH64_TLSLE_ADD_TPREL_LO12_NC`, `R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC` and its
+    /// sisters).
+    TPREL_LO12 = immediate("tprel_lo12", ThreadPointer, Direct, &LOW_12_OF_24);
+    /// `tprel64`: all of it, 8 bytes (`R_AARCH64_TLS_TPREL64`).
+    TPREL64 = number("tprel64", ThreadPointer, Direct, 8, signed(64));
+    /// `gottprel_page21`: `adrp`, the page of the slot that holds the variable's distance from the thread
+    /// pointer (`R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21`).
+    GOTTPREL_PAGE21 = immediate("gottprel_page21", Page, ThreadOffsetSlot, &ADRP);
+    /// `gottprel_lo12`: the low 12 bits of that slot's address in `ldr`
+    /// (`R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC`).
+    GOTTPREL_LO12 = immediate("gottprel_lo12", PageOffset, ThreadOffsetSlot, &LOW_12);
+    /// `tlsdesc_page21`: `adrp`, the page of the variable's descriptor (`R_AARCH64_TLSDESC_ADR_PAGE21`).
+    TLSDESC_PAGE21 = immediate("tlsdesc_page21", Page, DescriptorSlots, &ADRP);
+    /// `tlsdesc_lo12`: the low 12 bits of the descriptor's address in `ldr` and `add`
+    /// (`R_AARCH64_TLSDESC_LD64_LO12`, `R_AARCH64_TLSDESC_ADD_LO12`).
+    TLSDESC_LO12 = immediate("tlsdesc_lo12", PageOffset, DescriptorSlots, &LOW_12);
+    /// `tlvp_page21`: `adrp`, the page of the slot that holds the address of what describes the variable
+    /// (`ARM64_RELOC_TLVP_LOAD_PAGE21`).
+    TLVP_PAGE21 = immediate("tlvp_page21", Page, VariableSlot, &ADRP);
+    /// `tlvp_pageoff12`: the low 12 bits of that slot's address in `ldr` (`ARM64_RELOC_TLVP_LOAD_PAGEOFF12`).
+    TLVP_PAGEOFF12 = immediate("tlvp_pageoff12", PageOffset, VariableSlot, &LOW_12);
+    /// `secrel_hi12`: bits 12 to 23 of where a thread-local variable lies in a thread's copy, in `add` with
+    /// its number shifted by 12 (`IMAGE_REL_ARM64_SECREL_HIGH12A`).
+    SECREL_HI12 = immediate("secrel_hi12", Template, Direct, &HIGH_12);
+    /// `secrel_lo12`: bits 0 to 11 of it, in `add`, or in a load or store (`IMAGE_REL_ARM64_SECREL_LOW12A`,
+    /// `IMAGE_REL_ARM64_SECREL_LOW12L`).
+    SECREL_LO12 = immediate("secrel_lo12", Template, Direct, &LOW_12_OF_24);
+    /// `secrel32`: all of it, 4 bytes (`IMAGE_REL_ARM64_SECREL`).
+    SECREL32 = number("secrel32", Template, Direct, 4, (0, i32::MAX as i128));
+    /// `dtprel64`: all of it, 8 bytes (`R_AARCH64_TLS_DTPREL64`).
+    DTPREL64 = number("dtprel64", Template, Direct, 8, (0, i64::MAX as i128));
     /// `rva32`: distance from the image base, 4 bytes.
     RVA32 = number("rva32", ImageRelative, Direct, 4, unsigned(32));
     /// `sub64`: makes the `abs64` before it a difference of two symbols.
@@ -179,6 +219,23 @@ const LOW_12: Immediate = Immediate {
     },
 };
 
+/// The high half of 24 bits; the low half stands in another instruction.
+const HIGH_12: Immediate = Immediate {
+    interval: unsigned(24),
+    granule: |field| opcode(field, 0x7fc0_0000, &[0x1140_0000], 1, "`add` with `lsl #12`"),
+    insert: |field, value| set_bits(field, 10, 12, value >> 12),
+};
+
+/// The low half. Only what is below a unit of a load must be zero.
+const LOW_12_OF_24: Immediate = Immediate {
+    interval: unsigned(24),
+    granule: low_12_unit,
+    insert: |field, value| {
+        let unit = low_12_unit(field).unwrap_or(1);
+        set_bits(field, 10, 12, (value & 0xfff) / i128::from(unit));
+    },
+};
+
 /// What the 12-bit immediate of `add`, or of a load or store with an unsigned offset, counts in: 1, or
 /// the bytes that are loaded ("Load/store register (unsigned immediate)": size in bits 30 and 31; V, bit
 /// 26, with opc<1>, bit 23, makes it 16).
@@ -239,22 +296,25 @@ mod tests {
     #[test]
     fn immediates_land_where_llvm_puts_them() {
         for (kind, word, value, expected) in [
-            (CALL26, 0x9400_0000, -4, 0x97ff_ffff),           // bl #-4
-            (JUMP26, 0x1400_0000, 0x7ff_fffc, 0x15ff_ffff),   // b #134217724
-            (BRANCH19, 0x5400_0001, -0x10_0000, 0x5480_0001), // b.ne #-1048576
-            (BRANCH19, 0xb400_0003, 8, 0xb400_0043),          // cbz x3, #8
-            (BRANCH14, 0x3708_0000, 0x7ffc, 0x370b_ffe0),     // tbnz w0, #1, #32764
-            (LITERAL19, 0x5800_0000, 16, 0x5800_0080),        // ldr x0, #16
-            (ADR21, 0x1000_0001, -3, 0x30ff_ffe1),            // adr x1, #-3
-            (PAGE21, 0x9000_0002, 0x1000, 0xb000_0002),       // adrp x2, #4096
-            (PAGEOFF12, 0x9100_0021, 0xff8, 0x913f_e021),     // add x1, x1, #4088
-            (PAGEOFF12, 0xf940_0021, 0xff8, 0xf947_fc21),     // ldr x1, [x1, #4088]
-            (PAGEOFF12, 0x3940_0021, 0xfff, 0x397f_fc21),     // ldrb w1, [x1, #4095]
-            (PAGEOFF12, 0x3dc0_0020, 0xff0, 0x3dc3_fc20),     // ldr q0, [x1, #4080]
-            (IMM16, 0xd280_0002, 0xfffe, 0xd29f_ffc2),        // mov x2, #65534
-            (IMM16, 0x72a0_0003, 0x8001, 0x72b0_0023),        // movk w3, #32769, lsl #16
-            (IMM12, 0xf100_003f, 0xffe, 0xf13f_f83f),         // cmp x1, #4094
-            (IMM12, 0x5100_0021, 1, 0x5100_0421),             // sub w1, w1, #1
+            (CALL26, 0x9400_0000, -4, 0x97ff_ffff),            // bl #-4
+            (JUMP26, 0x1400_0000, 0x7ff_fffc, 0x15ff_ffff),    // b #134217724
+            (BRANCH19, 0x5400_0001, -0x10_0000, 0x5480_0001),  // b.ne #-1048576
+            (BRANCH19, 0xb400_0003, 8, 0xb400_0043),           // cbz x3, #8
+            (BRANCH14, 0x3708_0000, 0x7ffc, 0x370b_ffe0),      // tbnz w0, #1, #32764
+            (LITERAL19, 0x5800_0000, 16, 0x5800_0080),         // ldr x0, #16
+            (ADR21, 0x1000_0001, -3, 0x30ff_ffe1),             // adr x1, #-3
+            (PAGE21, 0x9000_0002, 0x1000, 0xb000_0002),        // adrp x2, #4096
+            (PAGEOFF12, 0x9100_0021, 0xff8, 0x913f_e021),      // add x1, x1, #4088
+            (PAGEOFF12, 0xf940_0021, 0xff8, 0xf947_fc21),      // ldr x1, [x1, #4088]
+            (PAGEOFF12, 0x3940_0021, 0xfff, 0x397f_fc21),      // ldrb w1, [x1, #4095]
+            (PAGEOFF12, 0x3dc0_0020, 0xff0, 0x3dc3_fc20),      // ldr q0, [x1, #4080]
+            (TPREL_HI12, 0x9140_0000, 0xab_cef0, 0x916a_f000), // add x0, x0, #2748, lsl #12
+            (TPREL_LO12, 0x9100_0000, 0xab_cef0, 0x913b_c000), // add x0, x0, #3824
+            (SECREL_LO12, 0xf940_0000, 0x1ff8, 0xf947_fc00),   // ldr x0, [x0, #4088]
+            (IMM16, 0xd280_0002, 0xfffe, 0xd29f_ffc2),         // mov x2, #65534
+            (IMM16, 0x72a0_0003, 0x8001, 0x72b0_0023),         // movk w3, #32769, lsl #16
+            (IMM12, 0xf100_003f, 0xffe, 0xf13f_f83f),          // cmp x1, #4094
+            (IMM12, 0x5100_0021, 1, 0x5100_0421),              // sub w1, w1, #1
         ] {
             assert_eq!(apply(kind, word, value), expected, "{} {value:#x}", kind.name());
         }

@@ -4,6 +4,8 @@
 //! their own by architecture; a new one is a new file and a row in [`of`].
 
 pub mod aarch64;
+#[cfg(feature = "disassemble")]
+pub(crate) mod aarch64_decode;
 pub mod start_up;
 pub mod x86_64;
 
@@ -22,8 +24,25 @@ pub struct Arch {
     relocations: &'static [RelocationRow],
     pointer: RelocationKind,
     image_relative: RelocationKind,
+    thread_offset: RelocationKind,
+    template_offset: RelocationKind,
+    thread_pointer: ThreadPointer,
     code_padding: u8,
     stub: Stub,
+}
+
+/// Where a thread's copy of the thread-local template lies, seen from its thread pointer (the two variants of
+/// "ELF Handling For Thread-Local Storage", chapter 3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThreadPointer {
+    /// The thread pointer points at the copy's end, rounded up to its alignment: variant II.
+    BehindBlock,
+    /// The thread pointer points at some bytes of the system's, and the copy lies behind them, rounded up to its
+    /// alignment: variant I.
+    BeforeBlock {
+        /// How many bytes are the system's.
+        head: u64,
+    },
 }
 
 /// Code that jumps to an import through the slot that holds its address.
@@ -92,6 +111,24 @@ impl Arch {
         self.image_relative
     }
 
+    /// The kind of a 64-bit distance from the thread pointer.
+    #[must_use]
+    pub fn thread_offset(&self) -> RelocationKind {
+        self.thread_offset
+    }
+
+    /// The kind of a 64-bit distance from the start of the thread-local template.
+    #[must_use]
+    pub fn template_offset(&self) -> RelocationKind {
+        self.template_offset
+    }
+
+    /// Where a thread's variables lie, seen from its thread pointer.
+    #[must_use]
+    pub fn thread_pointer(&self) -> ThreadPointer {
+        self.thread_pointer
+    }
+
     /// The code that jumps to an import.
     #[must_use]
     pub fn stub(&self) -> &Stub {
@@ -135,12 +172,16 @@ pub enum Operand {
     PageOffset,
     /// S + A − B.
     ImageRelative,
+    /// S + A − T, T the thread pointer: the same for every thread.
+    ThreadPointer,
+    /// S + A − the start of the thread-local template: where the variable lies in a thread's copy.
+    Template,
     /// −(S + A), added to the value of the [`Operand::Address`] before it at the same offset.
     Subtract,
 }
 
 /// What a relocation means by its symbol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Via {
     /// The symbol itself.
     Direct,
@@ -148,6 +189,25 @@ pub enum Via {
     ThroughStub,
     /// The symbol's slot in the global offset table, made when one relocation asks for it.
     Slot,
+    /// A slot that holds how far the thread-local variable lies from the thread pointer.
+    ThreadOffsetSlot,
+    /// Two slots: a function, and what it finds the thread's variable by ("TLS descriptor").
+    DescriptorSlots,
+    /// Two slots: which file's thread-locals are meant, and where in them the variable lies.
+    ModuleSlots,
+    /// A slot that holds the address of what describes the thread-local variable, on systems that describe each.
+    VariableSlot,
+}
+
+impl Via {
+    /// Whether it leads to a thread-local variable.
+    #[must_use]
+    pub const fn is_thread_local(self) -> bool {
+        matches!(
+            self,
+            Self::ThreadOffsetSlot | Self::DescriptorSlots | Self::ModuleSlots | Self::VariableSlot
+        )
+    }
 }
 
 /// Why a relocation cannot be written into the bytes that it was put on.
@@ -217,6 +277,13 @@ impl RelocationKind {
     #[must_use]
     pub fn interval(self) -> RangeInclusive<i128> {
         self.row().interval.0..=self.row().interval.1
+    }
+
+    /// Whether it is for thread-local variables, and for nothing else.
+    #[must_use]
+    pub fn is_thread_local(self) -> bool {
+        matches!(self.operand(), Operand::ThreadPointer | Operand::Template)
+            || self.via().is_thread_local()
     }
 
     /// Whether it is a plain 64-bit address: the only field that loaders can relocate.

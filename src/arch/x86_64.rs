@@ -4,8 +4,10 @@
 //! kind counts from the field, the processor counts from the end of the instruction: the addend carries
 //! the difference, −4 for a 32-bit field that ends its instruction.
 
-use super::Operand::{Address, ImageRelative, Relative, Subtract};
-use super::Via::{Direct, Slot, ThroughStub};
+use super::Operand::{Address, ImageRelative, Relative, Subtract, Template, ThreadPointer};
+use super::Via::{
+    DescriptorSlots, Direct, ModuleSlots, Slot, ThreadOffsetSlot, ThroughStub, VariableSlot,
+};
 use super::{Arch, Notation, Stub, StubRelocation, number, relocation_kinds, signed, unsigned};
 use crate::target::Architecture;
 
@@ -15,6 +17,9 @@ pub(super) static ARCH: Arch = Arch {
     relocations: RELOCATIONS,
     pointer: ABS64,
     image_relative: RVA32,
+    thread_offset: TPOFF64,
+    template_offset: DTPOFF64,
+    thread_pointer: super::ThreadPointer::BehindBlock,
     code_padding: 0xcc, // int3
     stub: Stub {
         code: &[0xff, 0x25, 0, 0, 0, 0, 0xcc, 0xcc], // jmp [rip + slot]; int3; int3
@@ -43,6 +48,27 @@ relocation_kinds! {
     /// `got32`: distance from the field to the slot that holds the symbol's address
     /// (`R_X86_64_GOTPCREL`).
     GOT32 = number("got32", Relative, Slot, 4, signed(32));
+    /// `tpoff32`: distance of a thread-local variable from the thread pointer, 4 bytes that the processor
+    /// sign-extends (`R_X86_64_TPOFF32`).
+    TPOFF32 = number("tpoff32", ThreadPointer, Direct, 4, signed(32));
+    /// `tpoff64`: the same, 8 bytes (`R_X86_64_TPOFF64`).
+    TPOFF64 = number("tpoff64", ThreadPointer, Direct, 8, signed(64));
+    /// `gottpoff32`: distance from the field to the slot that holds the variable's distance from the thread
+    /// pointer (`R_X86_64_GOTTPOFF`).
+    GOTTPOFF32 = number("gottpoff32", Relative, ThreadOffsetSlot, 4, signed(32));
+    /// `tlsdesc32`: distance from the field to the variable's descriptor (`R_X86_64_GOTPC32_TLSDESC`).
+    TLSDESC32 = number("tlsdesc32", Relative, DescriptorSlots, 4, signed(32));
+    /// `tlsgd32`: distance from the field to the two slots that `__tls_get_addr` takes
+    /// (`R_X86_64_TLSGD`).
+    TLSGD32 = number("tlsgd32", Relative, ModuleSlots, 4, signed(32));
+    /// `tlvp32`: distance from the field to the slot that holds the address of what describes the variable
+    /// (`X86_64_RELOC_TLV`).
+    TLVP32 = number("tlvp32", Relative, VariableSlot, 4, signed(32));
+    /// `secrel32`: where a thread-local variable lies in a thread's copy, 4 bytes
+    /// (`IMAGE_REL_AMD64_SECREL`, `R_X86_64_DTPOFF32`).
+    SECREL32 = number("secrel32", Template, Direct, 4, (0, i32::MAX as i128));
+    /// `dtpoff64`: the same, 8 bytes (`R_X86_64_DTPOFF64`).
+    DTPOFF64 = number("dtpoff64", Template, Direct, 8, (0, i64::MAX as i128));
     /// `rva32`: distance from the image base, 4 bytes.
     RVA32 = number("rva32", ImageRelative, Direct, 4, unsigned(32));
     /// `sub64`: makes the `abs64` before it a difference of two symbols.

@@ -79,11 +79,10 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
         check_slice(target, program, &options)
     };
     let pending = file.link_files(&targets, check, |target, programs| {
+        let path = path_of(target);
         let pending = match target {
-            FileTarget::Single(_) => minild::link_beside(&programs[0], &options, path_of(target)),
-            FileTarget::Universal(_) => {
-                minild::link_universal_beside(programs, &options, path_of(target))
-            }
+            FileTarget::Single(_) => minild::link_beside(&programs[0], &options, path),
+            FileTarget::Universal(_) => minild::link_universal_beside(programs, &options, path),
         };
         note(&mut timings, Some(target));
         pending
@@ -122,15 +121,15 @@ fn to_stdout(
     }
     let options = arguments.link.options();
     let check = |target, program: &Program<'_>| check_slice(target, program, &options);
-    let link = |target, programs: &[Program<'_>]| {
+    let files = file.link_files(targets, check, |target, programs| {
         let bytes = match target {
-            FileTarget::Single(_) => Ok(minild::link(&programs[0], &options)?.bytes),
+            FileTarget::Single(_) => minild::link(&programs[0], &options).map(|image| image.bytes),
             FileTarget::Universal(_) => minild::link_universal(programs, &options),
         };
         note(&mut timings, Some(target));
         bytes
-    };
-    for bytes in file.link_files(targets, check, link)? {
+    })?;
+    for bytes in files {
         print::bytes(&bytes)?;
     }
     print_timings(timings.as_ref());

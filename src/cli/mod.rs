@@ -6,7 +6,9 @@
 mod build;
 mod check;
 mod completions;
+mod inspect;
 mod layout;
+mod lint;
 mod man;
 mod needs;
 mod new;
@@ -52,6 +54,8 @@ enum Command {
     Test(test::Arguments),
     Check(check::Arguments),
     Layout(layout::Arguments),
+    Inspect(inspect::Arguments),
+    Lint(lint::Arguments),
     Targets(targets::Arguments),
     Schema(schema::Arguments),
     Completions(completions::Arguments),
@@ -64,12 +68,16 @@ struct LinkArguments {
     /// Leave the symbol table out
     #[arg(long)]
     strip: bool,
+    /// Write a symbol table for Windows and UEFI too, whose files usually have none
+    #[arg(long, conflicts_with = "strip")]
+    symbols: bool,
 }
 
 impl LinkArguments {
     fn options(&self) -> Options {
         let mut options = Options::default();
         options.strip = self.strip;
+        options.symbols = self.symbols;
         options
     }
 }
@@ -157,6 +165,8 @@ pub(crate) fn main() -> ExitCode {
         Command::Test(arguments) => (arguments.print.format, test::test(arguments)),
         Command::Check(arguments) => (arguments.print.format, check::check(arguments)),
         Command::Layout(arguments) => (arguments.print.format, layout::layout(arguments)),
+        Command::Inspect(arguments) => (arguments.print.format, inspect::run(arguments)),
+        Command::Lint(arguments) => (arguments.error_format(), lint::lint(arguments)),
         Command::Targets(arguments) => (arguments.print.format, targets::targets(arguments)),
         Command::Schema(arguments) => (Format::Text, schema::schema(arguments)),
         Command::Completions(arguments) => (Format::Text, completions::completions(arguments)),

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use minild::program::OutputKind;
-use minild::{Error, ErrorKind, FileTarget, Options, Place, Program};
+use minild::{Error, ErrorKind, FileTarget, Options, Place, Program, Target};
 
 use super::Failure;
 use super::report::{Finding, Report};
@@ -24,7 +24,7 @@ impl Needs {
     ///
     /// # Errors
     /// A spec that cannot be read, is wrong, is not for all of the targets or makes no library.
-    pub(super) fn of(file: &SpecFile, targets: &[FileTarget]) -> Result<Self, Failure> {
+    pub(super) fn of(file: &SpecFile, targets: &[Target]) -> Result<Self, Failure> {
         let mut known: HashSet<PathBuf> = file.path.iter().map(|path| identity(path)).collect();
         let mut libraries: Vec<SpecFile> = Vec::new();
         let mut read = 0;
@@ -47,9 +47,9 @@ impl Needs {
     ) -> Result<(), Failure> {
         for library in &self.libraries {
             let check = |target, program: &Program<'_>| check_slice(target, program, options);
-            library.link_files(&[target], check, |_, programs| {
+            library.link_files(&[target], check, |target, programs| {
                 let name = programs[0].file_name();
-                let path = folder.join(&*name);
+                let path = folder.join(&name);
                 if path.exists() {
                     let message = format!("two files for {target} are called `{name}`");
                     return Err(Error::new(ErrorKind::Conflict, message)
@@ -72,7 +72,7 @@ fn identity(path: &Path) -> PathBuf {
 /// Reads what `file` needs and is not `known` yet.
 fn add(
     file: &SpecFile,
-    targets: &[FileTarget],
+    targets: &[Target],
     known: &mut HashSet<PathBuf>,
     libraries: &mut Vec<SpecFile>,
 ) -> Result<(), Failure> {
@@ -83,14 +83,13 @@ fn add(
         let library = SpecFile::read(&need.path)?;
         let name = &library.source.name;
         let its_targets = library.spec.targets();
-        let mut slices = targets.iter().flat_map(FileTarget::slices);
         let message = if let Some(other) =
-            slices.clone().find(|target| !its_targets.contains(target))
+            targets.iter().find(|target| !its_targets.contains(target))
         {
             let names: Vec<_> = its_targets.iter().map(|target| target.name()).collect();
             format!("{name} is not for {other}, only for {}", names.join(", "))
         } else if let Some(target) =
-            slices.find(|target| library.spec.kind(**target) != OutputKind::SharedLibrary)
+            targets.iter().find(|target| library.spec.kind(**target) != OutputKind::SharedLibrary)
         {
             format!("{name} makes no shared library for {target}, and nothing else can be needed")
         } else {

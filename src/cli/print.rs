@@ -1,6 +1,6 @@
 //! Standard output: text that people read, or one JSON document.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 
 use serde::Serialize;
 
@@ -18,16 +18,38 @@ pub(super) fn bytes(bytes: &[u8]) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Prints text line by line, however much it is.
+pub(super) fn lines(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut stdout = BufWriter::new(anstream::stdout().lock());
+    write(&mut stdout)?;
+    stdout.flush()
+}
+
 /// Prints text on standard error. Where nobody listens there is nobody to tell about it.
 pub(super) fn aside(text: &str) {
     let _ = anstream::stderr().lock().write_all(text.as_bytes());
 }
 
-/// Prints a JSON document.
-pub(super) fn json(value: &impl Serialize) -> io::Result<()> {
-    let mut text = serde_json::to_vec_pretty(value)?;
-    text.push(b'\n');
-    bytes(&text)
+/// The version of minild's JSON documents: what docs/JSON.md says of a key stays true while it stays the same.
+const JSON_VERSION: u32 = 1;
+
+/// Prints a JSON document of minild's own.
+pub(super) fn json(document: &impl Serialize) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Versioned<'d, D> {
+        version: u32,
+        #[serde(flatten)]
+        document: &'d D,
+    }
+    pretty(&Versioned { version: JSON_VERSION, document })
+}
+
+/// Prints JSON that has a form of its own.
+pub(super) fn pretty(value: &impl Serialize) -> io::Result<()> {
+    let mut stdout = BufWriter::new(io::stdout().lock());
+    serde_json::to_writer_pretty(&mut stdout, value)?;
+    stdout.write_all(b"\n")?;
+    stdout.flush()
 }
 
 /// A number of bytes, for people: `9,192`.

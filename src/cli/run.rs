@@ -47,7 +47,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return Err(Failure::Other(format!("cannot run {}: {message}", file.source.name)));
     }
 
-    let needs = Needs::of(&file, &[target])?;
+    let needs = Needs::of(&file, target.slices())?;
     let folder = temporary_folder()?;
     let name = file.name().unwrap_or_else(|| "program".to_owned());
     let executable = folder.path().join(format!("{name}{}", kind.suffix(target)));

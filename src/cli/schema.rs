@@ -14,6 +14,6 @@ use super::{Failure, print};
 pub(super) struct Arguments {}
 
 pub(super) fn schema(_: &Arguments) -> Result<ExitCode, Failure> {
-    print::json(&spec::schema())?;
+    print::pretty(&spec::schema())?;
     Ok(ExitCode::SUCCESS)
 }

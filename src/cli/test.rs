@@ -191,7 +191,7 @@ impl Built {
     fn new(path: &Path, arguments: &Arguments) -> Result<Self, Failure> {
         let file = SpecFile::read(path)?;
         let targets = file.files(&arguments.targets)?;
-        let needs = Needs::of(&file, &targets)?;
+        let needs = Needs::of(&file, &file.targets(&arguments.targets)?)?;
         let folder = temporary_folder()?;
         let options = arguments.link.options();
         let name = file.name().unwrap_or_else(|| "program".to_owned());

@@ -7,7 +7,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::plan::{Permissions, Role, SegmentRow};
-use crate::program::{Binding, ImportId, Program, SectionId, SymbolId, SymbolType};
+use crate::arch::ThreadPointer;
+use crate::program::{Binding, ImportId, Program, SectionId, SectionKind, SymbolId, SymbolType};
 use crate::target::Target;
 use crate::units::{Address, Align, FileOffset, Size};
 
@@ -69,6 +70,22 @@ pub struct GatheredSegment {
     pub sections: Vec<OutputSection>,
 }
 
+/// What the loader writes into a word.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum LoadValue {
+    /// The symbol's address.
+    #[default]
+    Address,
+    /// How far the thread-local variable lies from the thread pointer.
+    ThreadOffset,
+    /// The number of the file that has the thread-local variable.
+    Module,
+    /// Where in that file's thread-locals the variable lies.
+    ModuleOffset,
+    /// A function that gives the address of a thread's variable, and in the next word what it finds it by.
+    Descriptor,
+}
+
 /// A word that the loader, or start-up code in its place, writes when the program is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LoadRelocation {
@@ -76,12 +93,22 @@ pub struct LoadRelocation {
     pub section: SectionId,
     /// Bytes from that section's start.
     pub offset: u64,
-    /// The symbol whose address it becomes.
+    /// The symbol that it depends on.
     pub symbol: SymbolId,
-    /// What is added to that address.
+    /// What is added to what is written.
     pub addend: i64,
     /// The import that the symbol is, if it is one.
     pub import: Option<ImportId>,
+    /// What of the symbol is written.
+    pub value: LoadValue,
+}
+
+impl LoadRelocation {
+    /// Whether it only follows the image's place.
+    #[must_use]
+    pub fn is_relative(&self) -> bool {
+        self.import.is_none() && self.value == LoadValue::Address
+    }
 }
 
 /// An import that something refers to.
@@ -95,6 +122,8 @@ pub struct KeptImport {
     pub slot: Option<(SectionId, u64)>,
     /// The section and offset of its stub; `None` where nothing calls it.
     pub stub: Option<(SectionId, u64)>,
+    /// Whether it is a thread-local variable.
+    pub is_thread_local: bool,
 }
 
 /// A symbol for the file's symbol table.
@@ -132,6 +161,7 @@ pub struct Gathered<'p> {
     /// the program's order.
     pub imports: Vec<KeptImport>,
     pub(crate) kept_indices: HashMap<ImportId, usize>,
+    pub(crate) variables: HashMap<SymbolId, SymbolId>,
     pub(crate) winners: &'p [SymbolId],
     pub(crate) outputs: Vec<usize>,
 }
@@ -159,6 +189,16 @@ impl Gathered<'_> {
     #[must_use]
     pub fn winner(&self, symbol: SymbolId) -> SymbolId {
         self.winners[symbol.index()]
+    }
+
+    /// What stands for a symbol where others look it up: what describes it, if it is a thread-local variable
+    /// that something describes; if not, itself.
+    ///
+    /// # Panics
+    /// When `symbol` is not of the program that was gathered.
+    #[must_use]
+    pub fn public_symbol(&self, symbol: SymbolId) -> SymbolId {
+        self.variables.get(&self.winner(symbol)).copied().unwrap_or(symbol)
     }
 
     /// Every output section, in order.
@@ -254,6 +294,31 @@ pub struct Segment {
     pub sections: Vec<LaidOutSection>,
 }
 
+/// Where the template lies that each thread's variables are copied from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// Its first byte, at a multiple of its alignment.
+    pub start: Address,
+    /// The byte behind what of it has bytes: from there on it is zeros.
+    pub data_end: Address,
+    /// The byte behind it.
+    pub end: Address,
+    /// What every copy's address is a multiple of.
+    pub align: Align,
+}
+
+impl Template {
+    /// Where the thread pointer would point if the template itself were a thread's copy.
+    #[must_use]
+    pub fn thread_pointer(&self, thread_pointer: ThreadPointer) -> i128 {
+        let round_up = |number: u64| i128::from(number.next_multiple_of(self.align.get()));
+        match thread_pointer {
+            ThreadPointer::BehindBlock => round_up(self.end.0),
+            ThreadPointer::BeforeBlock { head } => i128::from(self.start.0) - round_up(head),
+        }
+    }
+}
+
 /// A layout in which the late tables are still missing.
 #[derive(Debug)]
 pub struct Body {
@@ -300,6 +365,21 @@ impl Layout {
     #[must_use]
     pub fn section(&self, role: Role) -> Option<&LaidOutSection> {
         self.sections().find(|section| section.role == role)
+    }
+
+    /// The thread-local template, if the program has thread-local variables.
+    #[must_use]
+    pub fn template(&self) -> Option<Template> {
+        let data = self.section(Role::Kind(SectionKind::TlsData));
+        let zeros = self.section(Role::Kind(SectionKind::TlsBss));
+        let first = data.or(zeros)?;
+        let end = |section: &LaidOutSection| Address(section.address.0 + section.size.0);
+        Some(Template {
+            start: first.address,
+            data_end: data.map_or(first.address, end),
+            end: end(zeros.unwrap_or(first)),
+            align: first.align,
+        })
     }
 
     /// Where a symbol lies: its address, or its number if it is absolute.

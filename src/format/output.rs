@@ -232,7 +232,15 @@ impl<'p> Replacement<'p> {
         // The system takes away from these what the user's umask says.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777));
-        let file = builder.tempfile_in(folder).map_err(|error| cannot_put(path, &error))?;
+        let file = builder.tempfile_in(folder).map_err(|error| {
+            // Its own words would name the file beside the path, which nobody asked for.
+            let problem = match error.kind() {
+                io::ErrorKind::NotFound => format!("there is no folder {}", folder.display()),
+                kind => kind.to_string(),
+            };
+            let message = format!("cannot write {}: {problem}", path.display());
+            Error::new(ErrorKind::File, message)
+        })?;
         Ok(Self { path, file })
     }
 

@@ -3,7 +3,8 @@
 //! A plan is a list of segments in the order in which the format's loader wants them, each a list of
 //! output sections. The passes skip what a program does not have.
 
-use crate::program::SectionKind;
+use crate::arch::{Operand, Via};
+use crate::program::{RelocationKind, SectionKind};
 use crate::units::{Address, Align, Size};
 
 /// What the loader allows a segment's pages to be used for.
@@ -51,6 +52,12 @@ pub enum Role {
     Stubs,
     /// Where initialisers lie, in 32 bits from the image base.
     InitOffsets,
+    /// What describes each thread-local variable, on systems that describe each.
+    Variables,
+    /// Where the loader writes the number of the program's thread-locals.
+    TlsIndex,
+    /// What tells the loader where the thread-local template is.
+    TlsDirectory,
     /// A table of the format's own.
     Table(TableId),
 }
@@ -75,6 +82,20 @@ pub enum SegmentRole {
     Late,
     /// It is in the file only.
     NotMapped,
+    /// Both of the last.
+    LateNotMapped,
+}
+
+impl SegmentRole {
+    /// Whether it waits until everything else has its address.
+    pub(crate) fn is_late(self) -> bool {
+        matches!(self, Self::Late | Self::LateNotMapped)
+    }
+
+    /// Whether it lies in memory.
+    pub(crate) fn is_mapped(self) -> bool {
+        !matches!(self, Self::NotMapped | Self::LateNotMapped)
+    }
 }
 
 /// One segment of a plan.
@@ -121,6 +142,66 @@ pub enum InitList {
     Offsets,
 }
 
+/// How code gets at thread-local variables.
+#[derive(Clone, Copy, Debug)]
+pub enum ThreadLocals {
+    /// Not at all: the system knows none.
+    None,
+    /// By their distance from the thread pointer.
+    ThreadPointer {
+        /// Whether that is known when the program is linked; if not, the dynamic linker writes it into slots.
+        is_known: bool,
+    },
+    /// By calling what describes each variable.
+    Variables {
+        /// The function that a description names until the loader has prepared it.
+        bootstrap: &'static str,
+        /// The library that has that function.
+        library: &'static str,
+    },
+    /// By the number that the loader gives to the program's thread-locals: it finds the template by a
+    /// directory.
+    Index(&'static TlsDirectory),
+}
+
+impl ThreadLocals {
+    /// Whether code can get at variables by relocations of this kind.
+    #[must_use]
+    pub fn takes(self, kind: RelocationKind) -> bool {
+        let is_offset = kind.operand() == Operand::Template;
+        match self {
+            Self::None => false,
+            Self::ThreadPointer { is_known } => match kind.operand() {
+                Operand::ThreadPointer => is_known,
+                _ => is_offset || (kind.via().is_thread_local() && kind.via() != Via::VariableSlot),
+            },
+            Self::Variables { .. } => kind.via() == Via::VariableSlot,
+            Self::Index(_) => is_offset,
+        }
+    }
+}
+
+/// What tells a loader where the thread-local template is: where in it its fields lie, 8 bytes each but for the
+/// last.
+#[derive(Debug)]
+pub struct TlsDirectory {
+    /// Bytes of all.
+    pub size: u64,
+    /// The address of the template.
+    pub template_start: u64,
+    /// The address behind it.
+    pub template_end: u64,
+    /// The address of the number that the loader writes.
+    pub index: u64,
+    /// The address of a list of functions, ended by a zero, that the loader calls when the program and each
+    /// thread begins and ends.
+    pub callbacks: u64,
+    /// The template's alignment, 4 bytes.
+    pub align: u64,
+    /// How that is said.
+    pub encode_align: fn(Align) -> u32,
+}
+
 /// How an image can pass on what it imports: an export that is another library's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Forwards {
@@ -148,6 +229,10 @@ pub struct Loader {
     pub init_list: InitList,
     /// How an export can be another library's.
     pub forwards: Forwards,
+    /// Whether it, or the C library, runs initialisers and finalisers; if not, start-up code must.
+    pub runs_lists: bool,
+    /// How code gets at thread-local variables.
+    pub thread_locals: ThreadLocals,
 }
 
 /// The numbers of a layout.
@@ -163,4 +248,6 @@ pub struct Rules {
     pub memory_limit: Size,
     /// The greatest alignment that still holds after loading; the loader keeps no greater one.
     pub greatest_align: Align,
+    /// The greatest alignment that each thread's copy of a variable keeps.
+    pub greatest_tls_align: Align,
 }

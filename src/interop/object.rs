@@ -83,6 +83,8 @@ impl From<SectionKind> for object::SectionKind {
             SectionKind::RelRo | SectionKind::Init | SectionKind::Fini => Self::ReadOnlyDataWithRel,
             SectionKind::Data => Self::Data,
             SectionKind::Bss => Self::UninitializedData,
+            SectionKind::TlsData => Self::Tls,
+            SectionKind::TlsBss => Self::UninitializedTls,
         }
     }
 }
@@ -100,6 +102,8 @@ impl TryFrom<object::SectionKind> for SectionKind {
             object::SectionKind::ReadOnlyDataWithRel => Ok(Self::RelRo),
             object::SectionKind::Data => Ok(Self::Data),
             object::SectionKind::UninitializedData => Ok(Self::Bss),
+            object::SectionKind::Tls => Ok(Self::TlsData),
+            object::SectionKind::UninitializedTls => Ok(Self::TlsBss),
             _ => Err(NoEquivalent::of(kind)),
         }
     }
@@ -111,6 +115,7 @@ impl From<SymbolType> for SymbolKind {
             SymbolType::Unspecified => Self::Unknown,
             SymbolType::Function => Self::Text,
             SymbolType::Object => Self::Data,
+            SymbolType::ThreadLocal => Self::Tls,
         }
     }
 }
@@ -124,6 +129,7 @@ impl TryFrom<SymbolKind> for SymbolType {
             SymbolKind::Unknown | SymbolKind::Label => Ok(Self::Unspecified),
             SymbolKind::Text => Ok(Self::Function),
             SymbolKind::Data => Ok(Self::Object),
+            SymbolKind::Tls => Ok(Self::ThreadLocal),
             _ => Err(NoEquivalent::of(kind)),
         }
     }
@@ -245,10 +251,17 @@ const ELF_X86_64: &[Row<elf::RelocationType>] = &[
     (elf::R_X86_64_PC32, x86_64::REL32, 0),
     (elf::R_X86_64_PC8, x86_64::REL8, 0),
     (elf::R_X86_64_PLT32, x86_64::CALL32, 0),
-    // The last two allow the linker to change the instruction; none has to.
     (elf::R_X86_64_GOTPCREL, x86_64::GOT32, 0),
+    // These two allow the linker to change the instruction; none has to.
     (elf::R_X86_64_GOTPCRELX, x86_64::GOT32, 0),
     (elf::R_X86_64_REX_GOTPCRELX, x86_64::GOT32, 0),
+    (elf::R_X86_64_TPOFF32, x86_64::TPOFF32, 0),
+    (elf::R_X86_64_TPOFF64, x86_64::TPOFF64, 0),
+    (elf::R_X86_64_GOTTPOFF, x86_64::GOTTPOFF32, 0),
+    (elf::R_X86_64_GOTPC32_TLSDESC, x86_64::TLSDESC32, 0),
+    (elf::R_X86_64_TLSGD, x86_64::TLSGD32, 0),
+    (elf::R_X86_64_DTPOFF32, x86_64::SECREL32, 0),
+    (elf::R_X86_64_DTPOFF64, x86_64::DTPOFF64, 0),
 ];
 
 /// ELF for the Arm 64-bit Architecture, IHI 0056, section 5.7.
@@ -272,6 +285,17 @@ const ELF_AARCH64: &[Row<elf::RelocationType>] = &[
     (elf::R_AARCH64_LDST128_ABS_LO12_NC, aarch64::PAGEOFF12, 0),
     (elf::R_AARCH64_ADR_GOT_PAGE, aarch64::GOTPAGE21, 0),
     (elf::R_AARCH64_LD64_GOT_LO12_NC, aarch64::GOTPAGEOFF12, 0),
+    (elf::R_AARCH64_TLSLE_ADD_TPREL_HI12, aarch64::TPREL_HI12, 0),
+    (elf::R_AARCH64_TLSLE_ADD_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSLE_LDST8_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSLE_LDST16_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSLE_LDST32_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC, aarch64::TPREL_LO12, 0),
+    (elf::R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21, aarch64::GOTTPREL_PAGE21, 0),
+    (elf::R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC, aarch64::GOTTPREL_LO12, 0),
+    (elf::R_AARCH64_TLSDESC_ADR_PAGE21, aarch64::TLSDESC_PAGE21, 0),
+    (elf::R_AARCH64_TLSDESC_LD64_LO12, aarch64::TLSDESC_LO12, 0),
+    (elf::R_AARCH64_TLSDESC_ADD_LO12, aarch64::TLSDESC_LO12, 0),
 ];
 
 /// Microsoft PE format, "Type Indicators", x64: relative ones count from the field's end, and from as many bytes
@@ -286,6 +310,7 @@ const COFF_X86_64: &[Row<pe::RelocationType>] = &[
     (pe::IMAGE_REL_AMD64_REL32_3, x86_64::REL32, -7),
     (pe::IMAGE_REL_AMD64_REL32_4, x86_64::REL32, -8),
     (pe::IMAGE_REL_AMD64_REL32_5, x86_64::REL32, -9),
+    (pe::IMAGE_REL_AMD64_SECREL, x86_64::SECREL32, 0),
 ];
 
 /// Microsoft PE format, "Type Indicators", ARM64: `REL32` counts from the field's end, instructions from themselves.
@@ -301,6 +326,10 @@ const COFF_AARCH64: &[Row<pe::RelocationType>] = &[
     (pe::IMAGE_REL_ARM64_PAGEBASE_REL21, aarch64::PAGE21, 0),
     (pe::IMAGE_REL_ARM64_PAGEOFFSET_12A, aarch64::PAGEOFF12, 0),
     (pe::IMAGE_REL_ARM64_PAGEOFFSET_12L, aarch64::PAGEOFF12, 0),
+    (pe::IMAGE_REL_ARM64_SECREL, aarch64::SECREL32, 0),
+    (pe::IMAGE_REL_ARM64_SECREL_HIGH12A, aarch64::SECREL_HI12, 0),
+    (pe::IMAGE_REL_ARM64_SECREL_LOW12A, aarch64::SECREL_LO12, 0),
+    (pe::IMAGE_REL_ARM64_SECREL_LOW12L, aarch64::SECREL_LO12, 0),
 ];
 
 /// Apple's `mach-o/x86_64/reloc.h`, by type and length. What `SIGNED_1` and its sisters add for an immediate behind the
@@ -315,6 +344,7 @@ const MACHO_X86_64: &[Row<(macho::RelocationType, u8)>] = &[
     ((macho::X86_64_RELOC_BRANCH, 2), x86_64::CALL32, -4),
     ((macho::X86_64_RELOC_GOT_LOAD, 2), x86_64::GOT32, -4),
     ((macho::X86_64_RELOC_GOT, 2), x86_64::GOT32, -4),
+    ((macho::X86_64_RELOC_TLV, 2), x86_64::TLVP32, -4),
     ((macho::X86_64_RELOC_SUBTRACTOR, 3), x86_64::SUB64, 0),
     ((macho::X86_64_RELOC_SUBTRACTOR, 2), x86_64::SUB32, 0),
 ];
@@ -330,6 +360,8 @@ const MACHO_AARCH64: &[Row<(macho::RelocationType, u8)>] = &[
     ((macho::ARM64_RELOC_PAGEOFF12, 2), aarch64::PAGEOFF12, 0),
     ((macho::ARM64_RELOC_GOT_LOAD_PAGE21, 2), aarch64::GOTPAGE21, 0),
     ((macho::ARM64_RELOC_GOT_LOAD_PAGEOFF12, 2), aarch64::GOTPAGEOFF12, 0),
+    ((macho::ARM64_RELOC_TLVP_LOAD_PAGE21, 2), aarch64::TLVP_PAGE21, 0),
+    ((macho::ARM64_RELOC_TLVP_LOAD_PAGEOFF12, 2), aarch64::TLVP_PAGEOFF12, 0),
 ];
 
 #[cfg(test)]
@@ -342,7 +374,7 @@ mod tests {
             assert_eq!(object::Architecture::from(architecture).try_into(), Ok(architecture));
         }
         for kind in
-            [SectionKind::Code, SectionKind::ReadOnly, SectionKind::RelRo, SectionKind::Data]
+            [SectionKind::Code, SectionKind::ReadOnly, SectionKind::RelRo, SectionKind::TlsBss]
         {
             assert_eq!(object::SectionKind::from(kind).try_into(), Ok(kind));
         }

@@ -50,6 +50,16 @@ pub fn gather<'p>(
         output_of.push(index);
     }
 
+    // The template starts where all of it is aligned, so that a copy that does is aligned as it is.
+    let thread_local = [SectionKind::TlsData, SectionKind::TlsBss].map(Role::Kind);
+    let is_template = |output: &&mut OutputSection| {
+        thread_local.contains(&output.role) && !output.members.is_empty()
+    };
+    let align = outputs.iter_mut().filter(is_template).map(|output| output.align).max();
+    if let (Some(align), Some(first)) = (align, outputs.iter_mut().find(is_template)) {
+        first.align = align;
+    }
+
     // What the program does not have is left out; indices follow.
     let kept: Vec<bool> = outputs
         .iter()
@@ -83,6 +93,7 @@ pub fn gather<'p>(
         load_relocations: ascending(&synthesized.load_relocations, &segments),
         segments,
         symbols: named_symbols(synthesized),
+        variables: synthesized.variables().collect(),
         kept_indices: imports.iter().zip(0..).map(|(kept, index)| (kept.import, index)).collect(),
         imports,
         winners: &synthesized.resolved.winners,
@@ -131,12 +142,14 @@ fn named_symbols<'p>(synthesized: &'p Synthesized<'p>) -> Vec<NamedSymbol<'p>> {
             )
     });
     own.map(|(id, symbol)| {
-        let section = match synthesized.definition(id) {
+        // What describes a thread-local variable bears its name.
+        let stands_for = synthesized.variable(id).unwrap_or(id);
+        let section = match synthesized.definition(stands_for) {
             Definition::Section { section, .. } => Some(section),
             _ => None,
         };
         NamedSymbol {
-            id,
+            id: stands_for,
             name: &symbol.name,
             binding: symbol.binding,
             symbol_type: symbol_type(synthesized, symbol, section),
@@ -155,6 +168,7 @@ fn symbol_type(
     match (symbol.symbol_type, section) {
         (SymbolType::Unspecified, Some(section)) => match synthesized.role(section) {
             Role::Kind(SectionKind::Code) => SymbolType::Function,
+            Role::Kind(kind) if kind.is_thread_local() => SymbolType::ThreadLocal,
             _ => SymbolType::Object,
         },
         (symbol_type, _) => symbol_type,

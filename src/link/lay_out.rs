@@ -34,7 +34,7 @@ pub fn lay_out_body<F: Format>(
     let rules = F::rules(gathered.program);
     check_alignments(gathered, &rules)?;
     let start = Cursor { address: rules.image_base, offset: FileOffset(0) };
-    let early = gathered.segments.iter().filter(|segment| segment.row.role != SegmentRole::Late);
+    let early = gathered.segments.iter().filter(|segment| !segment.row.role.is_late());
     let (segments, end) = place(early, |table| F::shape(tables, table), gathered, &rules, start)?;
 
     let mut section_addresses = vec![Address(0); gathered.outputs.len()];
@@ -78,7 +78,7 @@ pub fn lay_out_late<F: Format>(
     let rules = F::rules(gathered.program);
     let Body { mut layout, end } = body;
     let start = Cursor { address: end, offset: FileOffset(layout.file_size.0) };
-    let late = gathered.segments.iter().filter(|segment| segment.row.role == SegmentRole::Late);
+    let late = gathered.segments.iter().filter(|segment| segment.row.role.is_late());
     let (segments, end) =
         place(late, |table| F::late_shape(tables, table), gathered, &rules, start)?;
     layout.segments.extend(segments);
@@ -88,8 +88,34 @@ pub fn lay_out_late<F: Format>(
 
 fn check_alignments(gathered: &Gathered<'_>, rules: &Rules) -> Result<()> {
     let mut errors = Collector::default();
-    let members = gathered.sections().flat_map(|section| &section.members);
-    for member in members.filter(|member| member.align > rules.greatest_align) {
+    let is_thread_local = |role| matches!(role, Role::Kind(kind) if kind.is_thread_local());
+    let (thread_local, others): (Vec<_>, Vec<_>) =
+        gathered.sections().partition(|section| is_thread_local(section.role));
+    let members = |sections: Vec<&'_ OutputSection>| {
+        sections.into_iter().flat_map(|section| section.members.clone()).collect::<Vec<_>>()
+    };
+    let greatest = rules.greatest_tls_align;
+    let thread_local = members(thread_local);
+    for member in thread_local.iter().filter(|member| member.at.is_some()) {
+        let message = "a thread-local variable lies at another address in every thread, at none that can be said";
+        let place = Place::Section { section: member.section, offset: 0 };
+        errors.push(Error::new(ErrorKind::Conflict, message).at(place, ""));
+    }
+    for member in thread_local.iter().filter(|member| member.align > greatest) {
+        errors.push(
+            Error::new(
+                ErrorKind::Unsupported,
+                format!(
+                    "a thread-local variable cannot be aligned to {} on {}: a thread's copy lies at any \
+                     multiple of {greatest}",
+                    member.align, gathered.program.target
+                ),
+            )
+            .at(Place::Section { section: member.section, offset: 0 }, "")
+            .value(member.align.get().into(), 1..=greatest.get().into()),
+        );
+    }
+    for member in members(others).iter().filter(|member| member.align > rules.greatest_align) {
         errors.push(
             Error::new(
                 ErrorKind::Unsupported,
@@ -154,7 +180,7 @@ impl Placer<'_> {
         let past_64_bits = || self.too_large(first.0, 1 << 64);
 
         let row = gathered.row;
-        let mapped = row.role != SegmentRole::NotMapped;
+        let mapped = row.role.is_mapped();
         let relro = row.role == SegmentRole::RelRo;
         let greatest = shaped.iter().map(align_of).max().unwrap_or(Align::ONE);
         let align = if mapped { greatest.max(self.rules.page_size) } else { greatest };
@@ -382,6 +408,14 @@ fn landmark_address<F: Format>(layout: &Layout, landmark: Landmark) -> Address {
         Landmark::End(kind) => (Some(Role::Kind(kind)), true),
         Landmark::LoadRelocationsStart => (F::LOAD_RELOCATIONS.map(Role::Table), false),
         Landmark::LoadRelocationsEnd => (F::LOAD_RELOCATIONS.map(Role::Table), true),
+        Landmark::TlsIndex => (Some(Role::TlsIndex), false),
+        Landmark::TlsStart | Landmark::TlsDataEnd | Landmark::TlsEnd => {
+            return layout.template().map_or(layout.image_base, |template| match landmark {
+                Landmark::TlsStart => template.start,
+                Landmark::TlsDataEnd => template.data_end,
+                _ => template.end,
+            });
+        }
         Landmark::RelRoStart | Landmark::RelRoEnd => {
             let relro = layout.segments.iter().find(|segment| segment.relro);
             let size =

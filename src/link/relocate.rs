@@ -9,7 +9,7 @@ use std::ops::Range;
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use crate::arch::{self, Operand, Via};
+use crate::arch::{self, Operand, ThreadPointer, Via};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::layout::{LaidOutSection, LoadRelocation, Piece};
 use crate::format::output::{Output, cannot_write};
@@ -37,11 +37,13 @@ pub fn write<F: Format>(
 ) -> Result<()> {
     let mut errors = Collector::default();
     output.reserve(linked.layout.file_size).map_err(|error| cannot_write(&error))?;
+    let arch = arch::of(linked.layout.target.architecture);
     let mut writer = Writer {
         synthesized,
         linked,
         load_relocations: by_section(&linked.gathered.load_relocations),
-        code_padding: arch::of(linked.layout.target.architecture).code_padding(),
+        code_padding: arch.code_padding(),
+        thread_pointer: arch.thread_pointer(),
         errors: &mut errors,
         output,
     };
@@ -83,6 +85,7 @@ struct Writer<'w, 'o, F: Format> {
     linked: &'w Linked<'w, F>,
     load_relocations: BySection,
     code_padding: u8,
+    thread_pointer: ThreadPointer,
     errors: &'o mut Collector,
     output: &'o mut Output,
 }
@@ -219,9 +222,10 @@ impl<F: Format> Writer<'_, '_, F> {
                     Some(stub) => self.place(stub),
                     None => self.linked.layout.symbol(relocation.symbol),
                 },
-                Via::Slot => self.place(
-                    self.synthesized.slot(relocation.symbol).expect("each that is wanted was made"),
-                ),
+                via => {
+                    let slot = self.synthesized.slot(relocation.symbol, via);
+                    self.place(slot.expect("each that is wanted was made"))
+                }
             };
             i128::from(symbol.0) + i128::from(relocation.addend)
         };
@@ -233,6 +237,16 @@ impl<F: Format> Writer<'_, '_, F> {
             Operand::Page => (target_address & !(PAGE - 1)) - (place & !(PAGE - 1)),
             Operand::PageOffset => target_address & (PAGE - 1),
             Operand::ImageRelative => target_address - i128::from(self.linked.layout.image_base.0),
+            Operand::ThreadPointer => {
+                let template = self.linked.layout.template();
+                let thread_pointer = self.thread_pointer;
+                target_address
+                    - template.map_or(0, |template| template.thread_pointer(thread_pointer))
+            }
+            Operand::Template => {
+                let template = self.linked.layout.template();
+                target_address - template.map_or(0, |template| template.start.0.into())
+            }
             Operand::Subtract => unreachable!("synthesize refuses a subtraction on its own"),
         }
     }

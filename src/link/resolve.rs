@@ -163,10 +163,10 @@ fn check_exports(
     winners: &[SymbolId],
     errors: &mut Collector,
 ) {
-    let mut names = IndexMap::<_, SymbolId, FxBuildHasher>::default();
-    for export in &program.exports {
+    let mut names = IndexMap::<_, usize, FxBuildHasher>::default();
+    for (index, export) in program.exports.iter().enumerate() {
         let symbol = program.symbol(winners[export.symbol.index()]);
-        let place = Place::Symbol(export.symbol);
+        let place = Place::Export(index);
         let is_import = matches!(symbol.definition, Definition::Import(_));
         if is_import && loader.forwards == Forwards::Never {
             let message = format!(
@@ -180,12 +180,12 @@ fn check_exports(
             );
         }
         let key = (&export.name, &export.version);
-        if let Some(first) = names.insert(key, export.symbol) {
+        if let Some(first) = names.insert(key, index) {
             let message = format!("`{}` is exported twice", export.name);
             errors.push(
                 Error::new(ErrorKind::DuplicateSymbol, message)
                     .at(place, "")
-                    .at(Place::Symbol(first), "first exported here"),
+                    .at(Place::Export(first), "first exported here"),
             );
         }
     }

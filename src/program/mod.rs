@@ -277,6 +277,31 @@ impl<'data> Program<'data> {
         self.symbols.iter().enumerate().map(|(index, symbol)| (SymbolId::new(index), symbol))
     }
 
+    /// Whether it meets others when it is loaded: it is a library, imports or exports.
+    #[must_use]
+    pub fn is_dynamic(&self) -> bool {
+        self.kind == OutputKind::SharedLibrary
+            || !self.libraries.is_empty()
+            || !self.exports.is_empty()
+    }
+
+    /// Whether something of it goes into sections of this kind, lists of functions included.
+    #[must_use]
+    pub fn has(&self, kind: SectionKind) -> bool {
+        let is_listed = match kind {
+            SectionKind::Init => !self.init.is_empty(),
+            SectionKind::Fini => !self.fini.is_empty(),
+            _ => false,
+        };
+        is_listed || self.sections.iter().any(|section| section.kind == kind)
+    }
+
+    /// Whether it has variables that every thread has a copy of its own of.
+    #[must_use]
+    pub fn has_thread_locals(&self) -> bool {
+        self.sections.iter().any(|section| section.kind.is_thread_local())
+    }
+
     /// A section by its id.
     ///
     /// # Panics

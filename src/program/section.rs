@@ -40,6 +40,11 @@ pub enum SectionKind {
     Data,
     /// Variables that start as zeros and take no room in the file: readable, writable.
     Bss,
+    /// First values of variables that every thread has a copy of its own of: together with
+    /// [`TlsBss`](Self::TlsBss) the template that a thread's copy is made from.
+    TlsData,
+    /// Variables that every thread has a copy of its own of, and that start as zeros: the end of that template.
+    TlsBss,
     /// Pointers to functions that run before the program does, the first one first.
     Init,
     /// Pointers to functions that run when it has ended, the last one first.
@@ -59,6 +64,8 @@ impl SectionKind {
         Self::RelRo,
         Self::Data,
         Self::Bss,
+        Self::TlsData,
+        Self::TlsBss,
         Self::Init,
         Self::Fini,
         Self::Unwind,
@@ -68,7 +75,13 @@ impl SectionKind {
     /// Whether sections of this kind hold zeros only and take no bytes of the file.
     #[must_use]
     pub const fn is_zeros(self) -> bool {
-        matches!(self, Self::Bss)
+        matches!(self, Self::Bss | Self::TlsBss)
+    }
+
+    /// Whether every thread has a copy of its own of what is in sections of this kind.
+    #[must_use]
+    pub const fn is_thread_local(self) -> bool {
+        matches!(self, Self::TlsData | Self::TlsBss)
     }
 }
 

@@ -45,6 +45,8 @@ pub enum SymbolType {
     Function,
     /// Data.
     Object,
+    /// A variable that every thread has a copy of its own of.
+    ThreadLocal,
 }
 
 /// A place that only the layout knows, for code that looks at its own image.
@@ -65,6 +67,22 @@ pub enum Landmark {
     RelRoStart,
     /// The byte behind it, on a page boundary.
     RelRoEnd,
+    /// The first byte of the template that each thread's variables are copied from.
+    TlsStart,
+    /// The byte behind what of it has bytes: from there on it is zeros.
+    TlsDataEnd,
+    /// The byte behind it.
+    TlsEnd,
+    /// Where the loader writes the number of the program's thread-locals, 32 bits, on systems that number them.
+    TlsIndex,
+}
+
+impl Landmark {
+    /// Whether it is a place of the thread-local template: it has an address, and in each thread's copy a place.
+    #[must_use]
+    pub const fn is_of_template(self) -> bool {
+        matches!(self, Self::TlsStart | Self::TlsDataEnd | Self::TlsEnd)
+    }
 }
 
 /// What a symbol stands for.

@@ -110,6 +110,16 @@ fn a_dash_is_standard_input_and_standard_output() {
 }
 
 #[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = Folder::new();
+    folder.write("exits.toml", EXITS);
+    let build = ["build", "exits.toml", "--target", "x86_64-linux", "-o", "gone/exits"];
+    let ran = folder.run(&build);
+    ran.status(1).stderr_has("cannot write gone/exits: there is no folder gone");
+    assert_eq!(folder.names(), ["exits.toml"]);
+}
+
+#[test]
 fn stripped_means_without_symbols() {
     let folder = Folder::new();
     let hello = sample("hello.toml");

@@ -31,6 +31,14 @@ fn colours_only_where_they_are_wanted() {
     assert!(is_coloured(&always, None));
     assert!(is_coloured(&always, Some("1")), "what the command line says goes first");
     assert!(!is_coloured(&["check", "undefined.toml", "--color", "never"], None));
+
+    // Who says that a pipe is to be treated as a terminal still has NO_COLOR (no-color.org).
+    let forced = |no_color: &str| {
+        let mut minild = folder.minild(&check);
+        minild.env("CLICOLOR_FORCE", "1").env("NO_COLOR", no_color);
+        minild.output().expect("minild starts").stderr.contains(&0x1b)
+    };
+    assert!(forced("") && !forced("1"));
 }
 
 #[test]
@@ -83,6 +91,49 @@ fn results_are_json_too() {
         .filter(|target| target["runner"] == "native")
         .collect();
     assert_eq!(native.len(), 1, "this machine is one of them");
+}
+
+/// Every key of a JSON document.
+fn keys(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(object) => {
+            found.extend(object.keys().cloned());
+            object.values().for_each(|value| keys(value, found));
+        }
+        Value::Array(array) => array.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_document_has_its_version_and_every_key_is_described() {
+    let described = include_str!("../../docs/JSON.md");
+    let folder = Folder::new();
+    folder
+        .write("exits.toml", &format!("{EXITS}\n[[test]]\nexit = 41\n"))
+        .write("undefined.toml", UNDEFINED)
+        .write("broken", "\x7fELF");
+    for (status, arguments) in [
+        (0, &["build", "exits.toml", "--timings"][..]),
+        (1, &["build", "undefined.toml"]),
+        (0, &["check", "exits.toml"]),
+        (1, &["check", "missing.toml"]),
+        (0, &["layout", &sample("pointers.toml")]),
+        (1, &["test", "exits.toml", "--target", "host"]),
+        (0, &["targets"]),
+        (0, &["new", "fresh"]),
+        (0, &["lint", "exits-x86_64-linux"]),
+        (0, &["lint", "--rules"]),
+        (0, &["lint", "--explain", "pe/section-gap"]),
+        (1, &["lint", "exits.toml", "broken"]),
+    ] {
+        let document = json(&folder, status, arguments);
+        assert_eq!(document["version"], 1, "{arguments:?}");
+        let mut found = Vec::new();
+        keys(&document, &mut found);
+        found.retain(|key| !described.contains(&format!("`{key}`")));
+        assert_eq!(found, [""; 0], "docs/JSON.md does not describe these of {arguments:?}");
+    }
 }
 
 #[test]

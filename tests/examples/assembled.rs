@@ -8,7 +8,7 @@ use minild::Architecture;
 use object::{Object, ObjectSection};
 
 use crate::brainfuck::Instructions;
-use crate::needs::{Checked, missing, needing};
+use crate::trials::{Checked, missing, needing};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let all = Architecture::ALL.iter().copied();

@@ -7,7 +7,7 @@ use minild::{OperatingSystem, Options, Target};
 use crate::brainfuck::{Unbalanced, compile, runtime};
 use crate::cranelift;
 use crate::executed;
-use crate::needs::Checked;
+use crate::trials::Checked;
 
 /// Hello, by a well-known program's way: a loop that sets several cells, loops in loops, cells to both sides.
 const HELLO: &str = "\

@@ -6,7 +6,7 @@ use minild::target::TARGETS;
 use minild::{Options, Target};
 
 use crate::layout::{draw, program};
-use crate::needs::Checked;
+use crate::trials::Checked;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let everywhere = || -> Checked {

@@ -6,8 +6,8 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use minild::{FileTarget, Target};
 
-use crate::needs::{Checked, needing};
 use crate::run::{Ending, Job, Outcome, Runner};
+use crate::trials::{Checked, needing};
 
 /// Long enough for firmware to start on a machine that has other things to do.
 const LIMIT: Duration = Duration::from_mins(2);

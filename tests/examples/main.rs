@@ -15,14 +15,14 @@ mod hello;
 #[path = "../../examples/layout.rs"]
 #[allow(dead_code)]
 mod layout;
-#[path = "../needs/mod.rs"]
-mod needs;
 #[path = "../../examples/patch.rs"]
 #[allow(dead_code)]
 mod patch;
 #[path = "../../src/run/mod.rs"]
 #[allow(dead_code, unused_imports, clippy::wildcard_imports)]
 mod run;
+#[path = "../support/trials.rs"]
+mod trials;
 
 mod assembled;
 mod compiled;

@@ -8,9 +8,9 @@ use minild::target::TARGETS;
 use minild::{OperatingSystem, Options, Target};
 
 use crate::executed;
-use crate::needs::Checked;
 use crate::patch::patch;
 use crate::run::Ending;
+use crate::trials::Checked;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = vec![Trial::test("patch::what_is_longer_is_refused", longer)];

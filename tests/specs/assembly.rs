@@ -32,9 +32,16 @@ pub(crate) fn trials() -> Vec<Trial> {
     });
     let targets = TARGETS.iter().map(|row| row.target);
     let pieces = targets.flat_map(|target| {
-        let libc = start_up::libc_start(target).map(|start| ("libc", start.start_up));
+        let libc = start_up::libc_start(target);
+        let lists = libc.and_then(|start| start.with_lists).map(|(code, _)| ("libc_lists", code));
+        let libc = libc.map(|start| ("libc", start.start_up));
+        let callback = start_up::callback(target).map(|code| ("callback", code));
         let pieces = start_up::of(target).map(StartUps::pieces).into_iter().flatten();
-        pieces.chain(libc).map(move |(name, piece)| (target, name, piece))
+        pieces
+            .chain(libc)
+            .chain(lists)
+            .chain(callback)
+            .map(move |(name, piece)| (target, name, piece))
     });
     let start_ups = pieces.map(|(target, piece, start_up)| {
         let name = format!("start_up_assembles::{target}::{piece}");
@@ -125,6 +132,10 @@ fn kind(machine: elf::Machine, number: elf::RelocationType) -> Result<Relocation
             (elf::R_X86_64_64, x86_64::ABS64),
             (elf::R_X86_64_GOTPCREL, x86_64::GOT32),
             (elf::R_X86_64_GOTPCRELX, x86_64::GOT32),
+            (elf::R_X86_64_TPOFF32, x86_64::TPOFF32),
+            (elf::R_X86_64_GOTTPOFF, x86_64::GOTTPOFF32),
+            (elf::R_X86_64_GOTPC32_TLSDESC, x86_64::TLSDESC32),
+            (elf::R_X86_64_TLSGD, x86_64::TLSGD32),
         ],
         _ => &[
             (elf::R_AARCH64_ADR_PREL_LO21, aarch64::ADR21),
@@ -138,6 +149,14 @@ fn kind(machine: elf::Machine, number: elf::RelocationType) -> Result<Relocation
             (elf::R_AARCH64_ADR_GOT_PAGE, aarch64::GOTPAGE21),
             (elf::R_AARCH64_LD64_GOT_LO12_NC, aarch64::GOTPAGEOFF12),
             (elf::R_AARCH64_ABS64, aarch64::ABS64),
+            (elf::R_AARCH64_TLSLE_ADD_TPREL_HI12, aarch64::TPREL_HI12),
+            (elf::R_AARCH64_TLSLE_ADD_TPREL_LO12_NC, aarch64::TPREL_LO12),
+            (elf::R_AARCH64_TLSLE_LDST64_TPREL_LO12_NC, aarch64::TPREL_LO12),
+            (elf::R_AARCH64_TLSIE_ADR_GOTTPREL_PAGE21, aarch64::GOTTPREL_PAGE21),
+            (elf::R_AARCH64_TLSIE_LD64_GOTTPREL_LO12_NC, aarch64::GOTTPREL_LO12),
+            (elf::R_AARCH64_TLSDESC_ADR_PAGE21, aarch64::TLSDESC_PAGE21),
+            (elf::R_AARCH64_TLSDESC_LD64_LO12, aarch64::TLSDESC_LO12),
+            (elf::R_AARCH64_TLSDESC_ADD_LO12, aarch64::TLSDESC_LO12),
         ],
     };
     let row = rows.iter().find(|(known, _)| *known == number);
@@ -281,11 +300,15 @@ fn start_up_is_its_source(target: Target, piece: &str, start_up: &StartUp) -> Ch
     let name = |symbol| match symbol {
         StartUpSymbol::Entry => "entry",
         StartUpSymbol::StackSize => "stack_size",
+        StartUpSymbol::TlsAlign => "tls_align",
         StartUpSymbol::Import(name) => name,
         StartUpSymbol::Landmark(Landmark::Start(SectionKind::Init)) => "init_start",
         StartUpSymbol::Landmark(Landmark::End(SectionKind::Init)) => "init_end",
         StartUpSymbol::Landmark(Landmark::Start(SectionKind::Fini)) => "fini_start",
         StartUpSymbol::Landmark(Landmark::End(SectionKind::Fini)) => "fini_end",
+        StartUpSymbol::Landmark(Landmark::TlsStart) => "tls_start",
+        StartUpSymbol::Landmark(Landmark::TlsDataEnd) => "tls_data_end",
+        StartUpSymbol::Landmark(Landmark::TlsEnd) => "tls_end",
         StartUpSymbol::Landmark(Landmark::ImageBase) => "image_base",
         StartUpSymbol::Landmark(Landmark::LoadRelocationsStart) => "load_relocations_start",
         StartUpSymbol::Landmark(Landmark::LoadRelocationsEnd) => "load_relocations_end",

@@ -40,10 +40,13 @@ pub(crate) enum Variant {
     Stripped,
     /// For a macOS of the time before chained fixups.
     OldMacOs,
+    /// With symbols where files usually have none.
+    Symbols,
 }
 
 impl Variant {
-    const ALL: [Self; 4] = [Self::Default, Self::Fixed, Self::Stripped, Self::OldMacOs];
+    const ALL: [Self; 5] =
+        [Self::Default, Self::Fixed, Self::Stripped, Self::OldMacOs, Self::Symbols];
 
     /// Firmware loads images where it has room, arm64 systems other than Linux want to place programs
     /// themselves, a program at a fixed position has no libraries on macOS, and libraries
@@ -65,6 +68,7 @@ impl Variant {
                 let wishes = program().wishes;
                 wishes.oldest_system.is_none() && wishes.position == Position::Independent
             }
+            (Self::Symbols, OperatingSystem::Windows | OperatingSystem::Uefi) => true,
             _ => false,
         }
     }
@@ -75,6 +79,7 @@ impl Variant {
             Self::Fixed => "fixed",
             Self::Stripped => "stripped",
             Self::OldMacOs => "old_macos",
+            Self::Symbols => "symbols",
         }
     }
 }
@@ -84,7 +89,6 @@ impl Variant {
 pub(crate) struct Case {
     pub(crate) path: PathBuf,
     pub(crate) target: Target,
-    pub(crate) kind: OutputKind,
     pub(crate) variant: Variant,
 }
 
@@ -117,10 +121,9 @@ fn find() -> Vec<Case> {
     for path in paths {
         let spec = read(&path);
         for target in spec.targets() {
-            let kind = spec.kind(target);
             for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target))
             {
-                cases.push(Case { path: path.clone(), target, kind, variant });
+                cases.push(Case { path: path.clone(), target, variant });
             }
         }
     }
@@ -153,13 +156,14 @@ impl Case {
                 Architecture::X86_64 => format!("macos = \"10.13\"\n{text}"),
                 _ => format!("macos = \"11\"\n{text}"),
             },
-            Variant::Default | Variant::Stripped => text,
+            Variant::Default | Variant::Stripped | Variant::Symbols => text,
         }
     }
 
     pub(crate) fn options(&self) -> Options {
         let mut options = Options::default();
         options.strip = self.variant == Variant::Stripped;
+        options.symbols = self.variant == Variant::Symbols;
         options
     }
 

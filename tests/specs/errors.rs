@@ -11,7 +11,7 @@ use crate::case::specs;
 
 pub(crate) fn trials() -> Vec<Trial> {
     let specs = specs("tests/errors");
-    assert!(specs.len() >= 25, "fewer errors are tested than there were");
+    assert!(specs.len() >= 80, "fewer errors are tested than there were");
     specs
         .into_iter()
         .map(|path| {

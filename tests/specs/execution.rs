@@ -2,23 +2,22 @@
 //!
 //! The tables are judged here, not by `minild test`, which has tests of its own.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
 
 use libtest_mimic::Trial;
+use minild::OperatingSystem;
 use minild::input::spec::{End, Test};
 use minild::program::OutputKind;
-use minild::{OperatingSystem, Target};
 
 use crate::case::{Case, Variant, read};
-use crate::{Checked, needing};
+use crate::{Checked, minild, needing, no_runner};
 
-/// The case is a test for every way in which its file can be run here. A library is run by others.
+/// The case is a test for every way in which its file can be run here.
 pub(crate) fn trials(case: &Case) -> Vec<Trial> {
+    // A library runs in the program that needs it.
     if read(&case.path).kind(case.target) == OutputKind::SharedLibrary {
         return Vec::new();
     }
@@ -90,27 +89,6 @@ fn runner_variable(target: &str) -> String {
     format!("MINILD_RUNNER_{}", target.to_uppercase().replace('-', "_"))
 }
 
-/// Why nothing here runs files of `target`, if so.
-pub(crate) fn no_runner(target: Target) -> Option<String> {
-    static REASONS: OnceLock<HashMap<String, Option<String>>> = OnceLock::new();
-    let reasons = REASONS.get_or_init(|| {
-        let output = minild().args(["targets", "--format", "json"]).output().expect("minild runs");
-        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
-        let rows = json["targets"].as_array().expect("a list of targets");
-        rows.iter()
-            .map(|row| {
-                let name = row["name"].as_str().expect("a name").to_owned();
-                (name, row["missing"].as_str().map(str::to_owned))
-            })
-            .collect()
-    });
-    reasons[target.name()].clone()
-}
-
-fn minild() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_minild"))
-}
-
 /// Builds the case for `target`, a file that has a program for the case's, and runs it by all its tests.
 pub(crate) fn runs_as_its_tests_say(case: &Case, target: &str, runner: Option<&str>) -> Checked {
     let spec = read(&case.path);
@@ -128,8 +106,10 @@ pub(crate) fn runs_as_its_tests_say(case: &Case, target: &str, runner: Option<&s
     for test in tests {
         let mut command = minild();
         command.arg("run").arg(&path).args(["--target", target]);
-        if case.variant == Variant::Stripped {
-            command.arg("--strip");
+        match case.variant {
+            Variant::Stripped => drop(command.arg("--strip")),
+            Variant::Symbols => drop(command.arg("--symbols")),
+            _ => {}
         }
         command.arg("--").args(test.args()).envs(test.env());
         if let Some(runner) = runner {

@@ -10,7 +10,7 @@ use libtest_mimic::Trial;
 use minild::Target;
 
 use crate::case::{Variant, all};
-use crate::execution::no_runner;
+use crate::no_runner;
 use crate::{Checked, needing};
 
 /// Machines, and the emulator of each.

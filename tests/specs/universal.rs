@@ -73,6 +73,7 @@ fn slices_are_the_programs(case: &Case) -> Checked {
         .map(|program| minild::link(program, &options).map(|image| image.bytes))
         .collect::<minild::Result<_>>()?;
 
+    crate::lint::lints(&file)?;
     let fat = MachOFatFile32::parse(&*file)?;
     if fat.arches().len() != programs.len() {
         return Err(format!("{} slices", fat.arches().len()).into());

@@ -13,7 +13,7 @@ use minild::input::spec;
 use minild::{OperatingSystem, Options, Target};
 
 use crate::case::{Variant, read, root};
-use crate::execution::no_runner;
+use crate::no_runner;
 use crate::{Checked, needing};
 
 /// Loads the library, and prints and ends with what its function `check` returns.

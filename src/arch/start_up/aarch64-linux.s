@@ -97,6 +97,45 @@
         .quad   stack_size
 .guarded:
 
+// Gives the first thread its thread-locals: two words that tpidr_el0 points at, then a copy of the template,
+// zeros behind what has bytes (variant I of ELF Handling For Thread-Local Storage).
+        .section .text.tls, "ax"
+        ldr     x24, .tls_align
+        adrp    x25, tls_start
+        add     x25, x25, :lo12:tls_start
+        adrp    x26, tls_end
+        add     x26, x26, :lo12:tls_end
+        sub     x1, x26, x25
+        add     x1, x1, x24, lsl #1                 // for alignment, and for the two words
+        mov     x0, xzr                             // wherever there is room
+        mov     x2, #3                              // PROT_READ | PROT_WRITE
+        mov     w3, #0x22                           // MAP_PRIVATE | MAP_ANONYMOUS
+        mov     x4, #-1
+        mov     x5, xzr
+        mov     x8, #222                            // mmap
+        svc     #0
+        cmn     x0, #4095                           // errors are -4095 to -1
+        b.hs    .no_tls
+        sub     x2, x24, #1
+        add     x0, x0, x2
+        bic     x0, x0, x2                          // the thread pointer
+        msr     tpidr_el0, x0
+        add     x0, x0, :tprel_hi12:tls_start
+        add     x0, x0, :tprel_lo12_nc:tls_start
+        adrp    x26, tls_data_end
+        add     x26, x26, :lo12:tls_data_end
+.copy:
+        cmp     x25, x26
+        b.hs    .tls_set                            // the rest is zeros already
+        ldrb    w2, [x25], #1
+        strb    w2, [x0], #1
+        b       .copy
+.no_tls:
+        brk     #1                                  // better no program than one that shares its variables
+.tls_align:
+        .quad   tls_align
+.tls_set:
+
 // Calls every initialiser as a function of (argc, argv, environment), the first one first.
         .section .text.init, "ax"
         adrp    x22, init_start

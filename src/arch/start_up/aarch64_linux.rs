@@ -1,10 +1,13 @@
 //! The bytes of `aarch64-linux.s`, which says what they do and why; a test assembles it and compares.
 
-use super::StartUpSymbol::{Entry, Import, Landmark, StackSize};
+use super::StartUpSymbol::{Entry, Import, Landmark, StackSize, TlsAlign};
 use super::{StartUp, StartUps, at, in_memory};
-use crate::arch::aarch64::{ABS64, CALL26, GOTPAGE21, GOTPAGEOFF12, JUMP26, PAGE21, PAGEOFF12};
+use crate::arch::aarch64::{
+    ABS64, CALL26, GOTPAGE21, GOTPAGEOFF12, JUMP26, PAGE21, PAGEOFF12, TPREL_HI12, TPREL_LO12,
+};
 use crate::program::Landmark::{
     End, ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart, Start,
+    TlsDataEnd, TlsEnd, TlsStart,
 };
 use crate::program::SectionKind;
 
@@ -27,6 +30,20 @@ pub(super) static START_UPS: StartUps = StartUps {
     enter: StartUp { code: ENTER.as_flattened(), relocations: &[at(0x1c, JUMP26, Entry, 0)] },
     arguments: StartUp { code: ARGUMENTS.as_flattened(), relocations: &[] },
     stack: StartUp { code: STACK.as_flattened(), relocations: &[at(0x50, ABS64, StackSize, 0)] },
+    tls: StartUp {
+        code: TLS.as_flattened(),
+        relocations: &[
+            at(0x04, PAGE21, Landmark(TlsStart), 0),
+            at(0x08, PAGEOFF12, Landmark(TlsStart), 0),
+            at(0x0c, PAGE21, Landmark(TlsEnd), 0),
+            at(0x10, PAGEOFF12, Landmark(TlsEnd), 0),
+            at(0x50, TPREL_HI12, Landmark(TlsStart), 0),
+            at(0x54, TPREL_LO12, Landmark(TlsStart), 0),
+            at(0x58, PAGE21, Landmark(TlsDataEnd), 0),
+            at(0x5c, PAGEOFF12, Landmark(TlsDataEnd), 0),
+            at(0x78, ABS64, TlsAlign, 0),
+        ],
+    },
     init: StartUp {
         code: INIT.as_flattened(),
         relocations: &[
@@ -151,6 +168,44 @@ static STACK: [[u8; 4]; 22] = in_memory([
     0xd2801c48, // mov x8, #0xe2
     0xd4000001, // svc #0
     0xb4000080, // cbz x0, 0x58
+    0xd4200020, // brk #0x1
+    0x00000000, // .word 0x00000000
+    0x00000000, // .word 0x00000000
+]);
+
+// Instruction words stand as disassemblers print them.
+#[allow(clippy::unreadable_literal)]
+#[rustfmt::skip]
+static TLS: [[u8; 4]; 32] = in_memory([
+    0x580003d8, // ldr x24, 0x78
+    0x90000019, // adrp x25, 0x0
+    0x91000339, // add x25, x25, #0x0
+    0x9000001a, // adrp x26, 0x0
+    0x9100035a, // add x26, x26, #0x0
+    0xcb190341, // sub x1, x26, x25
+    0x8b180421, // add x1, x1, x24, lsl #1
+    0xaa1f03e0, // mov x0, xzr
+    0xd2800062, // mov x2, #0x3
+    0x52800443, // mov w3, #0x22
+    0x92800004, // mov x4, #-0x1
+    0xaa1f03e5, // mov x5, xzr
+    0xd2801bc8, // mov x8, #0xde
+    0xd4000001, // svc #0
+    0xb13ffc1f, // cmn x0, #0xfff
+    0x540001c2, // b.hs 0x74
+    0xd1000702, // sub x2, x24, #0x1
+    0x8b020000, // add x0, x0, x2
+    0x8a220000, // bic x0, x0, x2
+    0xd51bd040, // msr TPIDR_EL0, x0
+    0x91400000, // add x0, x0, #0x0, lsl #12
+    0x91000000, // add x0, x0, #0x0
+    0x9000001a, // adrp x26, 0x0
+    0x9100035a, // add x26, x26, #0x0
+    0xeb1a033f, // cmp x25, x26
+    0x540000e2, // b.hs 0x80
+    0x38401722, // ldrb w2, [x25], #0x1
+    0x38001402, // strb w2, [x0], #0x1
+    0x17fffffc, // b 0x60
     0xd4200020, // brk #0x1
     0x00000000, // .word 0x00000000
     0x00000000, // .word 0x00000000

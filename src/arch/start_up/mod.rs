@@ -2,7 +2,7 @@
 //!
 //! The kernel enters a program without a dynamic linker as it lies in the file: no relocation is applied,
 //! and nothing is called like a function. The pieces here do that, each running into the next: relocate
-//! and protect, take the arguments, move to another stack, call. A program that needs a piece gets it in
+//! and protect, take the arguments, move to another stack, set up thread-locals, call. A program that needs a piece gets it in
 //! front of its entry. All pieces of a target are written in one file of assembly beside their bytes; a
 //! test assembles it and compares.
 
@@ -12,8 +12,7 @@ mod x86_64_linux;
 mod x86_64_windows;
 
 use crate::program::{
-    Definition, Import, Landmark, Libc, OutputKind, Program, RelocationKind, Section, SectionKind,
-    Start,
+    Definition, Import, Landmark, Libc, OutputKind, Program, RelocationKind, SectionKind, Start,
 };
 use crate::target::Target;
 
@@ -29,6 +28,8 @@ pub struct StartUps {
     pub arguments: StartUp,
     /// Moves to a stack of the size that the program asks for.
     pub stack: StartUp,
+    /// Gives the first thread its thread-local variables.
+    pub tls: StartUp,
     /// Calls every initialiser, the first one first.
     pub init: StartUp,
     /// Calls the program as `main(argc, argv, environment)`.
@@ -42,13 +43,14 @@ pub struct StartUps {
 impl StartUps {
     /// Every piece with the name of its section in the assembly, `.text.` left out.
     #[must_use]
-    pub fn pieces(&self) -> [(&'static str, &StartUp); 8] {
-        let Self { relocate, enter, arguments, stack, init, call, fini, exit } = self;
+    pub fn pieces(&self) -> [(&'static str, &StartUp); 9] {
+        let Self { relocate, enter, arguments, stack, tls, init, call, fini, exit } = self;
         [
             ("relocate", relocate),
             ("enter", enter),
             ("arguments", arguments),
             ("stack", stack),
+            ("tls", tls),
             ("init", init),
             ("call", call),
             ("fini", fini),
@@ -88,6 +90,8 @@ pub enum StartUpSymbol {
     Landmark(Landmark),
     /// The number of bytes that the stack takes, [`STACK_GUARD`] included.
     StackSize,
+    /// What the thread-local template and each copy of it are aligned to, 16 at least.
+    TlsAlign,
     /// Something that the C library has; the program must import it under this name.
     Import(&'static str),
 }
@@ -103,6 +107,28 @@ pub struct LibcStart {
     pub start_up: &'static StartUp,
     /// What it takes of which library, by whose C library it is.
     pub imports: &'static [LibcImport],
+    /// The code that runs initialisers and finalisers as well, and what it takes beside; `None` where the C
+    /// library runs them.
+    pub with_lists: Option<(&'static StartUp, &'static [LibcImport])>,
+}
+
+impl LibcStart {
+    /// The code that hands `program` over.
+    #[must_use]
+    pub fn start_up_of(&self, program: &Program<'_>) -> &'static StartUp {
+        self.lists_of(program).map_or(self.start_up, |(start_up, _)| start_up)
+    }
+
+    /// What that code takes of libraries.
+    pub fn imports_of(&self, program: &Program<'_>) -> impl Iterator<Item = &'static LibcImport> {
+        let of_lists = self.lists_of(program).map_or(&[][..], |(_, imports)| imports);
+        self.imports.iter().chain(of_lists)
+    }
+
+    fn lists_of(&self, program: &Program<'_>) -> Option<(&'static StartUp, &'static [LibcImport])> {
+        let has_lists = program.has(SectionKind::Init) || program.has(SectionKind::Fini);
+        self.with_lists.filter(|_| has_lists)
+    }
 }
 
 /// Something that start-up code takes of the C library.
@@ -119,12 +145,14 @@ pub struct LibcImport {
 /// Lets the C library start `program`: says so in its wishes, and imports what the code needs that hands the
 /// program over. On systems that call `main` by themselves nothing is imported.
 ///
-/// Set [`Wishes::libc`](crate::program::Wishes::libc) and [`init`](Program::init) first: they decide which
-/// library and which version of its functions it is.
+/// Set [`Wishes::libc`](crate::program::Wishes::libc) and the lists of initialisers and finalisers first: they
+/// decide which code it is, and which library and which version of its functions.
 pub fn start_by_libc(program: &mut Program<'_>) {
     program.wishes.start = Some(Start::Libc);
     let libc = program.wishes.libc;
-    for wanted in libc_start(program.target).map_or(&[][..], |start| start.imports) {
+    let start = libc_start(program.target);
+    let wanted: Vec<_> = start.map(|start| start.imports_of(program).collect()).unwrap_or_default();
+    for wanted in wanted {
         let known = program.global(wanted.name).map(|symbol| program.symbol(symbol).definition);
         if matches!(known, Some(Definition::Import(_))) {
             continue;
@@ -136,14 +164,15 @@ pub fn start_by_libc(program: &mut Program<'_>) {
 }
 
 /// How `program` is entered: as it asks; where it does not, raw, unless only start-up code runs its
-/// initialisers and finalisers or gives it the stack that it asks for.
+/// initialisers and finalisers, gives it the stack that it asks for, or its first thread its variables.
 #[must_use]
 pub fn start(program: &Program<'_>) -> Start {
     let needs_start_up = program.kind == OutputKind::Executable
         && of(program.target).is_some()
-        && (!program.init.is_empty()
-            || !program.fini.is_empty()
-            || program.wishes.stack.size.is_some());
+        && (program.has(SectionKind::Init)
+            || program.has(SectionKind::Fini)
+            || program.wishes.stack.size.is_some()
+            || program.has_thread_locals() && !program.is_dynamic());
     let usual = if needs_start_up { Start::Main } else { Start::Raw };
     program.wishes.start.unwrap_or(usual)
 }
@@ -160,6 +189,7 @@ static LIBC_STARTS: &[(Target, LibcStart)] = &[
         LibcStart {
             start_up: &x86_64_linux::LIBC_START,
             imports: &[libc_start_main(|program| glibc_version(program, "GLIBC_2.2.5"))],
+            with_lists: None,
         },
     ),
     (
@@ -167,17 +197,23 @@ static LIBC_STARTS: &[(Target, LibcStart)] = &[
         LibcStart {
             start_up: &aarch64_linux::LIBC_START,
             imports: &[libc_start_main(|program| glibc_version(program, "GLIBC_2.17"))],
+            with_lists: None,
         },
     ),
     (
         Target::X86_64_WINDOWS,
-        LibcStart { start_up: &x86_64_windows::LIBC_START, imports: WINDOWS_LIBC },
+        windows(&x86_64_windows::LIBC_START, &x86_64_windows::LIBC_START_WITH_LISTS),
     ),
     (
         Target::AARCH64_WINDOWS,
-        LibcStart { start_up: &aarch64_windows::LIBC_START, imports: WINDOWS_LIBC },
+        windows(&aarch64_windows::LIBC_START, &aarch64_windows::LIBC_START_WITH_LISTS),
     ),
 ];
+
+const fn windows(start_up: &'static StartUp, with_lists: &'static StartUp) -> LibcStart {
+    let with_lists = Some((with_lists, WINDOWS_LISTS));
+    LibcStart { start_up, imports: WINDOWS_LIBC, with_lists }
+}
 
 const fn libc_start_main(version: fn(&Program<'_>) -> Option<&'static str>) -> LibcImport {
     LibcImport {
@@ -197,12 +233,9 @@ const fn libc_start_main(version: fn(&Program<'_>) -> Option<&'static str>) -> L
 /// the list over, so a program that has one asks for 2.34: they refuse it, instead of running half of it. A
 /// program without runs on all. musl has no versions, and has always run the list.
 fn glibc_version(program: &Program<'_>, oldest: &'static str) -> Option<&'static str> {
-    let is_initialiser = |section: &Section<'_>| section.kind == SectionKind::Init;
-    let has_initialisers =
-        !program.init.is_empty() || program.sections().iter().any(is_initialiser);
     match program.wishes.libc {
         Libc::Musl => None,
-        Libc::Glibc if has_initialisers => Some("GLIBC_2.34"),
+        Libc::Glibc if program.has(SectionKind::Init) => Some("GLIBC_2.34"),
         Libc::Glibc => Some(oldest),
     }
 }
@@ -210,9 +243,23 @@ fn glibc_version(program: &Program<'_>, oldest: &'static str) -> Option<&'static
 /// The C library that every Windows has.
 static WINDOWS_LIBC: &[LibcImport] = &[msvcrt("__getmainargs"), msvcrt("exit")];
 
+static WINDOWS_LISTS: &[LibcImport] = &[msvcrt("_onexit")];
+
 const fn msvcrt(name: &'static str) -> LibcImport {
     LibcImport { name, library: |_| "msvcrt.dll", version: |_| None }
 }
+
+/// The function that `target`'s loader calls as (image, reason, 0), if it calls one to run initialisers (reason
+/// 1) and finalisers (reason 0).
+#[must_use]
+pub fn callback(target: Target) -> Option<&'static StartUp> {
+    CALLBACKS.iter().find(|(of, _)| *of == target).map(|(_, callback)| *callback)
+}
+
+static CALLBACKS: &[(Target, &StartUp)] = &[
+    (Target::X86_64_WINDOWS, &x86_64_windows::CALLBACK),
+    (Target::AARCH64_WINDOWS, &aarch64_windows::CALLBACK),
+];
 
 /// The start-up code for `target`; `None` where none was written.
 #[must_use]

@@ -75,6 +75,43 @@
         ud2
 .guarded:
 
+# Gives the first thread its thread-locals: a copy of the template that ends where fs points, zeros behind
+# what has bytes; fs:0 holds that address itself (variant II of ELF Handling For Thread-Local Storage).
+        .section .text.tls, "ax"
+        movabs  rbx, offset tls_align
+        xor     eax, eax
+        lea     r15, [rax + tls_start@tpoff]       # minus the bytes before the thread pointer
+        xor     edi, edi                           # wherever there is room
+        lea     rsi, [rbx + 0x100]                 # for alignment, and words that compilers know behind fs:0
+        sub     rsi, r15
+        mov     edx, 3                             # PROT_READ | PROT_WRITE
+        mov     r10d, 0x22                         # MAP_PRIVATE | MAP_ANONYMOUS
+        mov     r8, -1
+        xor     r9d, r9d
+        mov     eax, 9                             # mmap
+        syscall
+        cmp     rax, -4096                         # errors are -4095 to -1
+        ja      .no_tls
+        sub     rax, r15
+        lea     rax, [rax + rbx - 1]
+        neg     rbx
+        and     rax, rbx                           # the thread pointer
+        mov     [rax], rax
+        lea     rdi, [rax + r15]
+        lea     rsi, [rip + tls_start]
+        lea     rcx, [rip + tls_data_end]
+        sub     rcx, rsi
+        rep     movsb                              # the rest is zeros already
+        mov     rsi, rax
+        mov     edi, 0x1002                        # ARCH_SET_FS
+        mov     eax, 158                           # arch_prctl
+        syscall
+        test    eax, eax
+        jz      .tls_set
+.no_tls:
+        ud2                                        # better no program than one that shares its variables
+.tls_set:
+
 # Calls every initialiser as a function of (argc, argv, environment), the first one first.
         .section .text.init, "ax"
         lea     rbx, [rip + init_start]

@@ -1,10 +1,11 @@
 //! The bytes of `x86_64-linux.s`, which says what they do and why; a test assembles it and compares.
 
-use super::StartUpSymbol::{Entry, Import, Landmark, StackSize};
+use super::StartUpSymbol::{Entry, Import, Landmark, StackSize, TlsAlign};
 use super::{StartUp, StartUps, at};
-use crate::arch::x86_64::{ABS64, CALL32, GOT32, REL32};
+use crate::arch::x86_64::{ABS64, CALL32, GOT32, REL32, TPOFF32};
 use crate::program::Landmark::{
     End, ImageBase, LoadRelocationsEnd, LoadRelocationsStart, RelRoEnd, RelRoStart, Start,
+    TlsDataEnd, TlsStart,
 };
 use crate::program::SectionKind;
 
@@ -22,6 +23,15 @@ pub(super) static START_UPS: StartUps = StartUps {
     enter: StartUp { code: ENTER, relocations: &[at(0x0e, CALL32, Entry, -4)] },
     arguments: StartUp { code: ARGUMENTS, relocations: &[] },
     stack: StartUp { code: STACK, relocations: &[at(0x04, ABS64, StackSize, 0)] },
+    tls: StartUp {
+        code: TLS,
+        relocations: &[
+            at(0x02, ABS64, TlsAlign, 0),
+            at(0x0f, TPOFF32, Landmark(TlsStart), 0),
+            at(0x5b, REL32, Landmark(TlsStart), -4),
+            at(0x62, REL32, Landmark(TlsDataEnd), -4),
+        ],
+    },
     init: StartUp {
         code: INIT,
         relocations: &[
@@ -112,6 +122,41 @@ static STACK: &[u8] = &[
     0x85, 0xc0,                                                 // test eax, eax
     0x74, 0x02,                                                 // je 0x4b
     0x0f, 0x0b,                                                 // ud2
+];
+
+#[rustfmt::skip]
+static TLS: &[u8] = &[
+    0x48, 0xbb, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // movabs rbx, 0x0
+    0x31, 0xc0,                                                  // xor eax, eax
+    0x4c, 0x8d, 0xb8, 0x00, 0x00, 0x00, 0x00,                    // lea r15, [rax]
+    0x31, 0xff,                                                  // xor edi, edi
+    0x48, 0x8d, 0xb3, 0x00, 0x01, 0x00, 0x00,                    // lea rsi, [rbx + 0x100]
+    0x4c, 0x29, 0xfe,                                            // sub rsi, r15
+    0xba, 0x03, 0x00, 0x00, 0x00,                                // mov edx, 0x3
+    0x41, 0xba, 0x22, 0x00, 0x00, 0x00,                          // mov r10d, 0x22
+    0x49, 0xc7, 0xc0, 0xff, 0xff, 0xff, 0xff,                    // mov r8, -0x1
+    0x45, 0x31, 0xc9,                                            // xor r9d, r9d
+    0xb8, 0x09, 0x00, 0x00, 0x00,                                // mov eax, 0x9
+    0x0f, 0x05,                                                  // syscall
+    0x48, 0x3d, 0x00, 0xf0, 0xff, 0xff,                          // cmp rax, -0x1000
+    0x77, 0x3b,                                                  // ja 0x7e
+    0x4c, 0x29, 0xf8,                                            // sub rax, r15
+    0x48, 0x8d, 0x44, 0x18, 0xff,                                // lea rax, [rax + rbx - 0x1]
+    0x48, 0xf7, 0xdb,                                            // neg rbx
+    0x48, 0x21, 0xd8,                                            // and rax, rbx
+    0x48, 0x89, 0x00,                                            // mov qword ptr [rax], rax
+    0x4a, 0x8d, 0x3c, 0x38,                                      // lea rdi, [rax + r15]
+    0x48, 0x8d, 0x35, 0x00, 0x00, 0x00, 0x00,                    // lea rsi, [rip]
+    0x48, 0x8d, 0x0d, 0x00, 0x00, 0x00, 0x00,                    // lea rcx, [rip]
+    0x48, 0x29, 0xf1,                                            // sub rcx, rsi
+    0xf3, 0xa4,                                                  // rep movsb byte ptr es:[rdi], byte ptr [rsi]
+    0x48, 0x89, 0xc6,                                            // mov rsi, rax
+    0xbf, 0x02, 0x10, 0x00, 0x00,                                // mov edi, 0x1002
+    0xb8, 0x9e, 0x00, 0x00, 0x00,                                // mov eax, 0x9e
+    0x0f, 0x05,                                                  // syscall
+    0x85, 0xc0,                                                  // test eax, eax
+    0x74, 0x02,                                                  // je 0x80
+    0x0f, 0x0b,                                                  // ud2
 ];
 
 #[rustfmt::skip]

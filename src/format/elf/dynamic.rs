@@ -18,7 +18,7 @@ use super::plan::{
 use super::tables::count;
 use crate::arch::start_up;
 use crate::format::Shape;
-use crate::format::layout::{Gathered, KeptImport};
+use crate::format::layout::{Gathered, KeptImport, LoadValue};
 use crate::format::plan::{Role, TableId};
 use crate::program::{
     Binding, Export, ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind,
@@ -53,6 +53,7 @@ pub(super) struct Dynamic {
     defined_versions: Vec<(u32, u32)>,
     relocations: Relocations,
     flags: elf::DynamicFlags1,
+    has_static_tls: bool,
     /// Whether the dynamic linker, or the C library in its place, runs initialisers and finalisers.
     runs: [bool; 2],
 }
@@ -72,6 +73,7 @@ pub(super) struct DynamicSymbol {
     pub(super) name: u32,
     pub(super) symbol: SymbolId,
     pub(super) is_export: bool,
+    pub(super) is_thread_local: bool,
     version: u16,
 }
 
@@ -118,9 +120,7 @@ impl Names {
 
 /// Whether a dynamic linker loads the program.
 pub(super) fn is_dynamic(program: &Program<'_>) -> bool {
-    program.kind == OutputKind::SharedLibrary
-        || !program.libraries().is_empty()
-        || !program.exports.is_empty()
+    program.is_dynamic()
 }
 
 /// What the library is called by those that use it.
@@ -180,6 +180,7 @@ impl Dynamic {
                 name: strings.add(name_of(program, kept)),
                 symbol: kept.symbol,
                 is_export: false,
+                is_thread_local: kept.is_thread_local,
                 version: version.unwrap_or(GLOBAL),
             })
             .collect();
@@ -202,6 +203,7 @@ impl Dynamic {
             name: strings.add(&export.name),
             symbol: gathered.winner(export.symbol),
             is_export: true,
+            is_thread_local: false,
             version: match export.version.as_deref() {
                 None => GLOBAL,
                 // The last of a name's versions is what programs get that ask for none.
@@ -221,7 +223,7 @@ impl Dynamic {
             flags |= elf::DF_1_PIE;
         }
         let relative =
-            gathered.load_relocations.iter().filter(|relocation| relocation.import.is_none());
+            gathered.load_relocations.iter().filter(|relocation| relocation.is_relative());
         Some(Self {
             encoder,
             interpreter,
@@ -243,6 +245,11 @@ impl Dynamic {
                 relative: relative.count() as u64,
             },
             flags,
+            has_static_tls: is_library
+                && gathered
+                    .load_relocations
+                    .iter()
+                    .any(|relocation| relocation.value == LoadValue::ThreadOffset),
             // Those of a program that starts without the C library are run by start-up code.
             runs: [SectionKind::Init, SectionKind::Fini].map(|kind| {
                 (is_library || start_up::start(program) == Start::Libc)
@@ -439,7 +446,9 @@ impl Dynamic {
             entries.push((elf::DT_VERDEFNUM, defined.into()));
         }
         // There is no lazy binding: every slot is filled before the table turns read-only.
-        entries.push((elf::DT_FLAGS, elf::DF_BIND_NOW.0));
+        // A library whose variables have a fixed distance from the thread pointer wants room there.
+        let static_tls = if self.has_static_tls { elf::DF_STATIC_TLS.0 } else { 0 };
+        entries.push((elf::DT_FLAGS, elf::DF_BIND_NOW.0 | static_tls));
         entries.push((elf::DT_FLAGS_1, self.flags.0));
         if self.interpreter.is_some() {
             entries.push((elf::DT_DEBUG, 0)); // debuggers find the libraries through it

@@ -13,7 +13,7 @@ use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::plan::{
     Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
-    SegmentRole, SegmentRow, TableId,
+    SegmentRole, SegmentRow, TableId, ThreadLocals,
 };
 use crate::program::{
     Definition, Import, ImportName, LibraryId, OutputKind, Position, Program, SectionKind, Start,
@@ -76,6 +76,10 @@ const UNWIND_RECORDS: SectionRow = kind(".eh_frame", SectionKind::UnwindRecords)
 const INIT: SectionRow = kind(".init_array", SectionKind::Init);
 const FINI: SectionRow = kind(".fini_array", SectionKind::Fini);
 const REL_RO: SectionRow = kind(".data.rel.ro", SectionKind::RelRo);
+/// What threads copy is constant once it is relocated. Its zeros take addresses here, so that nothing else lies
+/// at them.
+const TLS_DATA: SectionRow = kind(".tdata", SectionKind::TlsData);
+const TLS_BSS: SectionRow = kind(".tbss", SectionKind::TlsBss);
 
 const CODE: SegmentRow = mapped(
     "code",
@@ -122,7 +126,7 @@ static INDEPENDENT: &[SegmentRow] = &[
         permissions: Permissions::READ_WRITE,
         role: SegmentRole::RelRo,
         filled: false,
-        sections: &[INIT, FINI, REL_RO, SLOTS],
+        sections: &[INIT, FINI, REL_RO, SLOTS, TLS_DATA, TLS_BSS],
     },
     DATA,
     NOT_MAPPED,
@@ -157,7 +161,7 @@ static DYNAMIC_SEGMENTS: &[SegmentRow] = &[
         permissions: Permissions::READ_WRITE,
         role: SegmentRole::RelRo,
         filled: false,
-        sections: &[INIT, FINI, table(".dynamic", DYNAMIC), REL_RO, SLOTS],
+        sections: &[INIT, FINI, table(".dynamic", DYNAMIC), REL_RO, SLOTS, TLS_DATA, TLS_BSS],
     },
     DATA,
     NOT_MAPPED,
@@ -181,7 +185,12 @@ static FIXED: &[SegmentRow] = &[
         ],
     ),
     CODE,
-    DATA,
+    // Zeros are only ever in writable memory, and those of the template follow its data.
+    mapped(
+        "data",
+        Permissions::READ_WRITE,
+        &[kind(".data", SectionKind::Data), TLS_DATA, TLS_BSS, kind(".bss", SectionKind::Bss)],
+    ),
     NOT_MAPPED,
 ];
 
@@ -216,6 +225,7 @@ pub(super) fn rules(program: &Program<'_>) -> Rules {
         memory_limit: Size(memory_limit - image_base.0),
         // The kernel gives the load bias the greatest `p_align` (`maximum_alignment`).
         greatest_align: Align::of(1 << 62),
+        greatest_tls_align: Align::of(1 << 62),
     }
 }
 
@@ -228,6 +238,14 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         import_slots: ImportSlots::AmongOthers,
         init_list: InitList::Pointers,
         forwards: Forwards::Never,
+        // `ld.so` does for libraries; `__libc_start_main` and `exit` do for a program.
+        runs_lists: program.kind == OutputKind::SharedLibrary
+            || start_up::start(program) == Start::Libc,
+        // A program's variables are the first that lie at the thread pointer (ELF Handling For Thread-Local
+        // Storage, 3.4); a library's lie where there was room.
+        thread_locals: ThreadLocals::ThreadPointer {
+            is_known: program.kind == OutputKind::Executable,
+        },
     }
 }
 
@@ -265,19 +283,30 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         );
     }
     check_dynamic(program, &mut errors);
-    let lists = [("init", &program.init), ("fini", &program.fini)];
-    let is_raw = program.kind == OutputKind::Executable && start == Start::Raw;
-    for (key, list) in lists.into_iter().filter(|(_, list)| is_raw && !list.is_empty()) {
+    if program.kind == OutputKind::Executable && start == Start::Raw {
+        check_lists(program, &mut errors);
+    }
+    errors.into_result(())
+}
+
+/// The kernel jumps to a raw program's entry, and runs nothing before or after it.
+fn check_lists(program: &Program<'_>, errors: &mut Collector) {
+    for (key, kind, list) in
+        [("init", SectionKind::Init, &program.init), ("fini", SectionKind::Fini, &program.fini)]
+    {
+        let section = program.sections_with_ids().find(|(_, section)| section.kind == kind);
+        let section = section.map(|(section, _)| Place::Section { section, offset: 0 });
+        let place = list.first().map(|first| Place::Symbol(*first)).or(section);
+        let Some(place) = place else { continue };
         let message =
             format!("nothing runs `{key}` of a raw program: the system jumps to its entry");
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
-                .at(Place::Symbol(list[0]), "")
+                .at(place, "")
                 .at(Place::Wish("start"), "raw is asked for here")
                 .help("start = \"main\" has start-up code that does"),
         );
     }
-    errors.into_result(())
 }
 
 /// What only a dynamic linker can honour, and what it cannot.
@@ -344,19 +373,21 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(id), ""));
     }
     check_lookups(program, errors);
-    for export in &program.exports {
-        let version = export.version.as_deref().unwrap_or("none");
+    let is_wrong = |text: &str| text.is_empty() || text.contains('\0');
+    for (index, export) in program.exports.iter().enumerate() {
         let message = if let Some(ordinal) = export.ordinal {
             format!("{} knows no exports by number (here {ordinal})", program.target)
-        } else if [&*export.name, version].iter().any(|text| text.is_empty() || text.contains('\0'))
-        {
-            format!("the export {:?}: a name is not empty and holds no NUL", export.name)
+        } else if is_wrong(&export.name) {
+            format!("{:?} is no name of an export: it is empty or holds a NUL", export.name)
+        } else if let Some(version) = export.version.as_ref().filter(|version| is_wrong(version)) {
+            format!(
+                "{version:?} is no version of the export `{}`: it is empty or holds a NUL",
+                export.name
+            )
         } else {
             continue;
         };
-        errors.push(
-            Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(export.symbol), ""),
-        );
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Export(index), ""));
     }
     // 15 bits number versions (gABI extension, "Symbol Versioning": bit 15 hides one).
     let imported = program.imports().iter().filter(|import| import.version.is_some()).count();

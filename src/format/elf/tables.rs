@@ -56,6 +56,8 @@ pub(super) enum ProgramHeader {
     Note,
     /// `PT_GNU_EH_FRAME`: the table for unwinding.
     Unwind,
+    /// `PT_TLS`: the template that each thread's variables are copied from.
+    Tls,
     /// `PT_GNU_RELRO`: the segment that turns read-only.
     RelRo,
     /// `PT_GNU_STACK`: the stack is not executable.
@@ -189,9 +191,10 @@ fn program_headers(gathered: &Gathered<'_>, dynamic: Option<&Dynamic>) -> Vec<Pr
     if dynamic.is_some_and(|dynamic| dynamic.interpreter.is_some()) {
         headers.push(ProgramHeader::Interpreter);
     }
-    let present = gathered.segments.iter().filter(|segment| {
-        !segment.sections.is_empty() && segment.row.role != SegmentRole::NotMapped
-    });
+    let present = gathered
+        .segments
+        .iter()
+        .filter(|segment| !segment.sections.is_empty() && segment.row.role.is_mapped());
     let mut has_relro = false;
     for (index, segment) in present.enumerate() {
         headers.push(ProgramHeader::Load(index));
@@ -201,6 +204,12 @@ fn program_headers(gathered: &Gathered<'_>, dynamic: Option<&Dynamic>) -> Vec<Pr
         headers.push(ProgramHeader::Dynamic);
     }
     headers.push(ProgramHeader::Note);
+    if [SectionKind::TlsData, SectionKind::TlsBss]
+        .iter()
+        .any(|kind| gathered.has(Role::Kind(*kind)))
+    {
+        headers.push(ProgramHeader::Tls);
+    }
     if gathered.has(Role::Kind(SectionKind::Unwind)) {
         headers.push(ProgramHeader::Unwind);
     }

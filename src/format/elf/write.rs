@@ -17,7 +17,9 @@ use super::plan::{
 };
 use super::tables::{BUILD_ID_SIZE, NOTE_OWNER, ProgramHeader, count, encoder, machine};
 use crate::format::Linked;
-use crate::format::layout::{LaidOutSection, Layout, LoadRelocation, NamedSymbol, Segment};
+use crate::format::layout::{
+    LaidOutSection, Layout, LoadRelocation, LoadValue, NamedSymbol, Segment,
+};
 use crate::format::plan::{Permissions, Role, TableId};
 use crate::program::{Binding, Position, SectionKind, SymbolType};
 use crate::target::Architecture;
@@ -108,10 +110,11 @@ fn exported_symbol(linked: &Linked<'_, Elf>, named: &NamedSymbol<'_>, st_name: u
 fn imported_symbol(linked: &Linked<'_, Elf>, symbol: &DynamicSymbol) -> Sym {
     let is_weak = linked.gathered.program.symbol(symbol.symbol).binding == Binding::Weak;
     let binding = if is_weak { elf::STB_WEAK } else { elf::STB_GLOBAL };
+    let symbol_type = if symbol.is_thread_local { elf::STT_TLS } else { elf::STT_NOTYPE };
     Sym {
         section: None,
         st_name: symbol.name,
-        st_info: elf::SymbolInfo::new(binding, elf::STT_NOTYPE),
+        st_info: elf::SymbolInfo::new(binding, symbol_type),
         st_other: elf::SymbolOther::default(),
         st_shndx: elf::SHN_UNDEF,
         st_value: 0,
@@ -207,6 +210,17 @@ fn program_header(layout: &Layout, encoder: Encoder<Endianness>, header: Program
             let table = table.expect("this header stands for a section");
             of_section(table, 0, table.align.get(), elf::PT_GNU_EH_FRAME)
         }
+        ProgramHeader::Tls => {
+            let template = layout.template().expect("this header stands for a template");
+            let kinds = [SectionKind::TlsData, SectionKind::TlsBss].map(Role::Kind);
+            let first = kinds.into_iter().find_map(|role| layout.section(role));
+            let first = first.expect("a template has a section");
+            Header {
+                p_filesz: template.data_end.0 - template.start.0,
+                p_memsz: template.end.0 - template.start.0,
+                ..of_section(first, 0, template.align.get(), elf::PT_TLS)
+            }
+        }
         // What glibc, musl and minild's own start-up code protect: read-only from then on.
         ProgramHeader::RelRo => {
             let relro = layout.segments.iter().find(|segment| segment.relro);
@@ -260,11 +274,19 @@ fn build_id_note() -> Vec<u8> {
 fn load_relocations(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Vec<u8> {
     let layout = linked.layout;
     let kinds = Kinds::of(layout.target.architecture);
+    // A variable's place is counted from the template's start.
+    let template = layout.template().map_or(0, |template| template.start.0);
     let slots: HashSet<_> = linked.gathered.imports.iter().filter_map(|kept| kept.slot).collect();
     let entry = |relocation: &LoadRelocation| {
         let r_offset = layout.section_address(relocation.section).0 + relocation.offset;
         let dynamic = linked.tables.dynamic.as_ref().filter(|_| relocation.import.is_some());
         let Some(dynamic) = dynamic else {
+            if let Some(r_type) = kinds.of_thread_local(relocation.value) {
+                let of_module = relocation.value == LoadValue::Module;
+                let place = layout.symbol(relocation.symbol).0 - template;
+                let place = if of_module { 0 } else { place.cast_signed() };
+                return Rel { r_offset, r_sym: 0, r_type, r_addend: place + relocation.addend };
+            }
             let address = layout.symbol(relocation.symbol).0.wrapping_add_signed(relocation.addend);
             let r_addend = address.cast_signed();
             return Rel { r_offset, r_sym: 0, r_type: kinds.relative, r_addend };
@@ -273,14 +295,18 @@ fn load_relocations(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> V
         Rel {
             r_offset,
             r_sym: dynamic.import_index(relocation.symbol),
-            r_type: if is_slot { kinds.slot } else { kinds.pointer },
+            r_type: match kinds.of_thread_local(relocation.value) {
+                Some(r_type) => r_type,
+                None if is_slot => kinds.slot,
+                None => kinds.pointer,
+            },
             r_addend: relocation.addend,
         }
     };
     let mut bytes = Vec::new();
     let all = &linked.gathered.load_relocations;
     let (relative, bound): (Vec<_>, Vec<_>) =
-        all.iter().partition(|relocation| relocation.import.is_none());
+        all.iter().partition(|relocation| relocation.is_relative());
     for relocation in relative.into_iter().chain(bound) {
         encoder.relocation(&mut bytes, true, &entry(relocation));
     }
@@ -295,6 +321,14 @@ struct Kinds {
     slot: elf::RelocationType,
     /// A symbol's address and an addend.
     pointer: elf::RelocationType,
+    /// How far a thread-local variable lies from the thread pointer.
+    thread_offset: elf::RelocationType,
+    /// The number of the file that has it.
+    module: elf::RelocationType,
+    /// Where in that file's thread-locals it lies.
+    module_offset: elf::RelocationType,
+    /// Its descriptor, two words.
+    descriptor: elf::RelocationType,
 }
 
 impl Kinds {
@@ -304,12 +338,31 @@ impl Kinds {
                 relative: elf::R_X86_64_RELATIVE,
                 slot: elf::R_X86_64_GLOB_DAT,
                 pointer: elf::R_X86_64_64,
+                thread_offset: elf::R_X86_64_TPOFF64,
+                module: elf::R_X86_64_DTPMOD64,
+                module_offset: elf::R_X86_64_DTPOFF64,
+                descriptor: elf::R_X86_64_TLSDESC,
             },
             Architecture::Aarch64 => Self {
                 relative: elf::R_AARCH64_RELATIVE,
                 slot: elf::R_AARCH64_GLOB_DAT,
                 pointer: elf::R_AARCH64_ABS64,
+                thread_offset: elf::R_AARCH64_TLS_TPREL,
+                module: elf::R_AARCH64_TLS_DTPMOD,
+                module_offset: elf::R_AARCH64_TLS_DTPREL,
+                descriptor: elf::R_AARCH64_TLSDESC,
             },
+        }
+    }
+
+    /// The number for what is written of a thread-local variable; `None` for an address.
+    fn of_thread_local(&self, value: LoadValue) -> Option<elf::RelocationType> {
+        match value {
+            LoadValue::Address => None,
+            LoadValue::ThreadOffset => Some(self.thread_offset),
+            LoadValue::Module => Some(self.module),
+            LoadValue::ModuleOffset => Some(self.module_offset),
+            LoadValue::Descriptor => Some(self.descriptor),
         }
     }
 }
@@ -335,7 +388,11 @@ fn symbol_entry(linked: &Linked<'_, Elf>, symbol: &NamedSymbol<'_>, st_name: u32
         SymbolType::Unspecified => elf::STT_NOTYPE,
         SymbolType::Function => elf::STT_FUNC,
         SymbolType::Object => elf::STT_OBJECT,
+        SymbolType::ThreadLocal => elf::STT_TLS,
     };
+    // A variable's value is its place in the template (gABI, "Symbol Table").
+    let template = linked.layout.template().filter(|_| symbol_type == elf::STT_TLS);
+    let base = template.map_or(0, |template| template.start.0);
     let section = symbol
         .section
         .and_then(|section| linked.tables.header_indices[linked.gathered.output_of(section)]);
@@ -345,7 +402,7 @@ fn symbol_entry(linked: &Linked<'_, Elf>, symbol: &NamedSymbol<'_>, st_name: u32
         st_info: elf::SymbolInfo::new(binding, symbol_type),
         st_other: elf::SymbolOther::default(),
         st_shndx: if section.is_some() { elf::SHN_UNDEF } else { elf::SHN_ABS },
-        st_value: linked.layout.symbol(symbol.id).0,
+        st_value: linked.layout.symbol(symbol.id).0 - base,
         st_size: symbol.size,
     }
 }
@@ -360,11 +417,14 @@ fn section_headers(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>) -> Ve
                 continue;
             }
             let &sh_name = names.next().expect("every section has a name");
+            let is_thread_local =
+                matches!(section.role, Role::Kind(kind) if kind.is_thread_local());
             let mut sh_flags = elf::SectionFlags(0);
             for (set, flag) in [
                 (segment.mapped, elf::SHF_ALLOC),
                 (segment.permissions.write, elf::SHF_WRITE),
                 (segment.permissions.execute, elf::SHF_EXECINSTR),
+                (is_thread_local, elf::SHF_TLS),
             ] {
                 if set {
                     sh_flags |= flag;
@@ -408,7 +468,7 @@ fn by_role(linked: &Linked<'_, Elf>, encoder: Encoder<Endianness>, role: Role) -
         Role::Table(VERSYM) => encoder.gnu_versym_section_header(index(DYNSYM)),
         Role::Table(VERNEED) => encoder.gnu_verneed_section_header(index(DYNSTR), versions.0),
         Role::Table(VERDEF) => encoder.gnu_verdef_section_header(index(DYNSTR), versions.1),
-        Role::Kind(SectionKind::Bss) => plain(elf::SHT_NOBITS),
+        Role::Kind(SectionKind::Bss | SectionKind::TlsBss) => plain(elf::SHT_NOBITS),
         Role::Kind(SectionKind::Init) => plain(elf::SHT_INIT_ARRAY),
         Role::Kind(SectionKind::Fini) => plain(elf::SHT_FINI_ARRAY),
         _ => plain(elf::SHT_PROGBITS),

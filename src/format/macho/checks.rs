@@ -183,11 +183,11 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
             "`compatibility-version` is {compatible}, newer than the library itself, which is {current}"
         );
         let place = Place::Wish("compatibility-version");
-        errors.push(
-            Error::new(ErrorKind::Conflict, message)
-                .at(place, "")
-                .at(Place::Wish("current-version"), "this is it"),
-        );
+        let mut error = Error::new(ErrorKind::Conflict, message).at(place, "");
+        if wishes.current_version.is_some() {
+            error = error.at(Place::Wish("current-version"), "this is it");
+        }
+        errors.push(error);
     }
     if program.library_name.as_ref().is_some_and(|name| name.is_empty() || name.contains('\0')) {
         let message = "`library-name` is empty or holds a NUL";
@@ -219,7 +219,7 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
             errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
         }
     }
-    for export in &program.exports {
+    for (index, export) in program.exports.iter().enumerate() {
         let message = if !is_dynamic(program) {
             format!("a program at a fixed position exports nothing (here `{}`)", export.name)
         } else if export.version.is_some() {
@@ -231,7 +231,7 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         } else {
             continue;
         };
-        let place = Place::Symbol(export.symbol);
+        let place = Place::Export(index);
         errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
     }
 }

@@ -423,6 +423,9 @@ fn section_header(
     let (flags, reserved1, reserved2) = match section.role {
         Role::Kind(SectionKind::Code) => (regular | code, 0, 0),
         Role::Kind(SectionKind::Bss) => (macho::S_ZEROFILL.into(), 0, 0),
+        Role::Variables => (macho::S_THREAD_LOCAL_VARIABLES.into(), 0, 0),
+        Role::Kind(SectionKind::TlsData) => (macho::S_THREAD_LOCAL_REGULAR.into(), 0, 0),
+        Role::Kind(SectionKind::TlsBss) => (macho::S_THREAD_LOCAL_ZEROFILL.into(), 0, 0),
         // Both say where their part of the indirect symbols starts; stubs also how large each is.
         Role::Stubs => {
             let stub = arch::of(linked.layout.target.architecture).stub().code.len() as u64;

@@ -184,13 +184,16 @@ fn exports(gathered: &Gathered<'_>, tables: &Tables, body: &Body) -> Vec<Export>
     let header = (program.kind == OutputKind::Executable).then_some(header);
     let own = program.exports.iter().map(|export| {
         let symbol = gathered.winner(export.symbol);
+        let public = gathered.public_symbol(symbol);
+        let offset = body.layout.symbol(public).0.wrapping_sub(body.layout.image_base.0);
         let found = match program.symbol(symbol).definition {
             Definition::Import(import) => {
                 let kept = gathered.kept(import).expect("an import that is exported is kept");
                 let name = import_name(gathered, kept).to_owned();
                 Found::Reexport { ordinal: tables.ordinal(program, kept), name }
             }
-            _ => Found::Offset(body.layout.symbol(symbol).0 - body.layout.image_base.0),
+            _ if public != symbol => Found::ThreadLocal(offset),
+            _ => Found::Offset(offset),
         };
         Export { name: export.name.to_string(), found }
     });

@@ -5,9 +5,10 @@
 //! dyld `enforceTextSegmentPermissions`). What turns read-only once dyld has fixed it up is `__DATA_CONST`
 //! (`Loader::makeSegmentsReadOnly`). `__LINKEDIT` comes last and is read-only.
 
+use super::tables::LIB_SYSTEM;
 use crate::format::plan::{
     Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
-    SegmentRole, SegmentRow, TableId,
+    SegmentRole, SegmentRow, TableId, ThreadLocals,
 };
 use crate::program::{OutputKind, Position, Program, SectionKind, SystemVersion};
 use crate::target::Architecture;
@@ -73,7 +74,14 @@ const SLOTS: SectionRow = SectionRow { name: "__got", role: Role::Slots };
 const DATA: SegmentRow = segment(
     "__DATA",
     Permissions::READ_WRITE,
-    &[kind("__data", SectionKind::Data), kind("__bss", SectionKind::Bss)],
+    &[
+        kind("__data", SectionKind::Data),
+        SectionRow { name: "__thread_vars", role: Role::Variables },
+        // dyld copies from the first byte of the one to the last of the other (`findInitialContent`).
+        kind("__thread_data", SectionKind::TlsData),
+        kind("__thread_bss", SectionKind::TlsBss),
+        kind("__bss", SectionKind::Bss),
+    ],
 );
 
 /// In the order that dyld's `Image::validate` calls canonical.
@@ -152,6 +160,12 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         calls_main: true,
         import_pointers: true,
         import_slots: ImportSlots::AmongOthers,
+        runs_lists: true,
+        thread_locals: if is_dynamic(program) {
+            ThreadLocals::Variables { bootstrap: "__tlv_bootstrap", library: LIB_SYSTEM }
+        } else {
+            ThreadLocals::None
+        },
         init_list: if has_chained_fixups(program) { InitList::Offsets } else { InitList::Pointers },
         forwards: Forwards::AsImport,
     }
@@ -220,5 +234,7 @@ pub(super) fn rules(program: &Program<'_>) -> Rules {
         placement: Placement::Padded(PAGE),
         memory_limit: Size(memory_limit),
         greatest_align: PAGE,
+        // Each thread's copy comes from `malloc` (`instantiateVariable`).
+        greatest_tls_align: Align::of(16),
     }
 }

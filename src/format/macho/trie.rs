@@ -4,6 +4,8 @@
 //! offset of the node behind it. Offsets are ULEB128, so how large a node is depends on where others lie:
 //! they are placed again until nothing moves.
 
+use object::macho;
+
 use super::opcodes::push_uleb;
 
 /// A name that the trie leads to.
@@ -18,6 +20,8 @@ pub(super) struct Export {
 pub(super) enum Found {
     /// A place: bytes from the Mach header.
     Offset(u64),
+    /// What describes a thread-local variable: bytes from the Mach header.
+    ThreadLocal(u64),
     /// What another library has: its ordinal, and the name there.
     Reexport { ordinal: u8, name: String },
 }
@@ -64,7 +68,11 @@ fn build(nodes: &mut Vec<Node>, exports: &[&Export], depth: usize) -> usize {
         let mut payload = Vec::new();
         match &export.found {
             Found::Offset(offset) => {
-                push_uleb(&mut payload, 0); // flags: a plain address in this image
+                push_uleb(&mut payload, macho::EXPORT_SYMBOL_FLAGS_KIND_REGULAR.0.into());
+                push_uleb(&mut payload, *offset);
+            }
+            Found::ThreadLocal(offset) => {
+                push_uleb(&mut payload, macho::EXPORT_SYMBOL_FLAGS_KIND_THREAD_LOCAL.0.into());
                 push_uleb(&mut payload, *offset);
             }
             Found::Reexport { ordinal, name } => {

@@ -8,7 +8,7 @@ use super::commands::{encode, number};
 use super::plan::{HEADERS, is_dynamic};
 use super::tables::{count, cpu, encoder};
 use crate::format::Linked;
-use crate::format::plan::TableId;
+use crate::format::plan::{Role, TableId};
 use crate::program::OutputKind;
 
 /// The bytes of one table.
@@ -30,6 +30,10 @@ fn headers(linked: &Linked<'_, MachO>) -> Vec<u8> {
     let program = linked.gathered.program;
     if is_dynamic(program) {
         flags |= macho::MH_DYLDLINK | macho::MH_TWOLEVEL;
+    }
+    // dyld prepares the descriptions of variables in images that say they have some.
+    if linked.gathered.has(Role::Variables) {
+        flags |= macho::MH_HAS_TLV_DESCRIPTORS;
     }
     let filetype = match program.kind {
         OutputKind::Executable if is_dynamic(program) => {

@@ -191,13 +191,25 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         }
     }
     let lists = [("init", &program.init), ("fini", &program.fini)];
-    for (key, list) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+    for (key, list) in lists.into_iter().filter(|(_, list)| is_firmware && !list.is_empty()) {
         let message = format!("`{key}` is not supported on {target}: nothing there runs it");
         let place = Place::Symbol(list[0]);
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
+    let is_raw = !is_library && start_up::start(program) == Start::Raw;
+    if let (true, false, Some(first)) = (is_raw, is_firmware, program.fini.first()) {
+        let message =
+            format!("nothing runs `fini` of a raw program on {target}: it ends where it wants to");
+        errors.push(
+            Error::new(ErrorKind::Unsupported, message)
+                .at(Place::Symbol(*first), "")
+                .help("start = \"libc\" has the C library run it when it exits"),
+        );
+    }
     for (id, section) in program.sections_with_ids() {
-        if matches!(section.kind, SectionKind::Init | SectionKind::Fini) {
+        let is_of_windows = matches!(section.kind, SectionKind::Init | SectionKind::Fini)
+            || section.kind.is_thread_local();
+        if is_firmware && is_of_windows || is_raw && section.kind == SectionKind::Fini {
             let message = format!("section `{}` is of a kind that {target} has not", section.name);
             let place = Place::Section { section: id, offset: 0 };
             errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
@@ -217,9 +229,11 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         }
     }
     let mut ordinals = HashMap::new();
-    for export in &program.exports {
-        let place = Place::Symbol(export.symbol);
-        let message = if is_firmware {
+    for (index, export) in program.exports.iter().enumerate() {
+        let place = Place::Export(index);
+        let message = if is_firmware && is_library {
+            break; // told with what it is
+        } else if is_firmware {
             format!("{target} has no exports (here `{}`): nothing looks them up", export.name)
         } else if export.version.is_some() {
             format!("{target} knows no versions of an export (here of `{}`)", export.name)

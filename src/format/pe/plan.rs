@@ -4,11 +4,16 @@
 //! ascending and adjacent, each on the first multiple of `SectionAlignment` behind the one before it,
 //! none of them empty (`PeFmtCreateSection`). The first of them lies behind the headers.
 
+use std::mem::offset_of;
+
+use object::pe;
+
+use crate::arch::start_up;
 use crate::format::plan::{
     Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
-    SegmentRole, SegmentRow, TableId,
+    SegmentRole, SegmentRow, TableId, ThreadLocals, TlsDirectory,
 };
-use crate::program::{OutputKind, Position, Program, SectionKind, Subsystem};
+use crate::program::{OutputKind, Position, Program, SectionKind, Start, Subsystem};
 use crate::target::{Architecture, OperatingSystem};
 use crate::units::{Address, Align, Size};
 
@@ -26,6 +31,8 @@ pub(super) const EXPORTS: TableId = TableId(6);
 pub(super) const DEBUG_DIRECTORY: TableId = TableId(4);
 /// Where addresses lie that change with the image's place.
 pub(super) const BASE_RELOCATIONS: TableId = TableId(5);
+/// The COFF symbol table and its strings.
+pub(super) const SYMBOLS: TableId = TableId(7);
 
 const fn table(name: &'static str, table: TableId) -> SectionRow {
     SectionRow { name, role: Role::Table(table) }
@@ -63,6 +70,9 @@ pub(super) static SEGMENTS: &[SegmentRow] = &[
             kind(".rdata", SectionKind::ReadOnly),
             kind(".rdata$relro", SectionKind::RelRo),
             SectionRow { name: ".rdata$slots", role: Role::Slots },
+            kind(".rdata$init", SectionKind::Init),
+            kind(".rdata$fini", SectionKind::Fini),
+            SectionRow { name: ".rdata$tls", role: Role::TlsDirectory },
             kind(".xdata", SectionKind::UnwindRecords),
             table(".idata$2", IMPORT_DIRECTORY),
             table(".idata$4", IMPORT_LOOKUP),
@@ -75,7 +85,17 @@ pub(super) static SEGMENTS: &[SegmentRow] = &[
     section(
         ".data",
         Permissions::READ_WRITE,
-        &[kind(".data", SectionKind::Data), kind(".bss", SectionKind::Bss)],
+        &[
+            kind(".data", SectionKind::Data),
+            SectionRow { name: ".data$tls", role: Role::TlsIndex },
+            kind(".bss", SectionKind::Bss),
+        ],
+    ),
+    // Zeros are a part of the template: NT copies what lies between its ends, and knows no others.
+    section(
+        ".tls",
+        Permissions::READ_WRITE,
+        &[kind(".tls", SectionKind::TlsData), kind(".tls$bss", SectionKind::TlsBss)],
     ),
     SegmentRow {
         name: ".reloc",
@@ -84,17 +104,52 @@ pub(super) static SEGMENTS: &[SegmentRow] = &[
         filled: true,
         sections: &[table(".reloc", BASE_RELOCATIONS)],
     },
+    SegmentRow {
+        name: "not mapped",
+        permissions: Permissions::NONE,
+        role: SegmentRole::LateNotMapped,
+        filled: false,
+        sections: &[table("symbols", SYMBOLS)],
+    },
 ];
 
-/// `LdrpSnapModule` and edk2's loader: base relocations are theirs, imports go into the address table.
-pub(super) const LOADER: Loader = Loader {
-    relocates: true,
-    calls_main: false,
-    import_pointers: false,
-    import_slots: ImportSlots::ByLibrary,
-    init_list: InitList::Pointers,
-    forwards: Forwards::ByName,
+/// `LdrpSnapModule` and edk2's loader: base relocations are theirs, imports go into the address table. Windows
+/// calls functions of the directory of thread-locals before the entry (`LdrpCallTlsInitializers`), which run the
+/// program's lists; where the C library starts it, that does. Firmware has nothing of the kind.
+pub(super) fn loader(program: &Program<'_>) -> Loader {
+    let is_windows = program.target.operating_system == OperatingSystem::Windows;
+    Loader {
+        relocates: true,
+        calls_main: false,
+        import_pointers: false,
+        import_slots: ImportSlots::ByLibrary,
+        init_list: InitList::Pointers,
+        runs_lists: is_windows && start_up::start(program) != Start::Libc,
+        forwards: Forwards::ByName,
+        thread_locals: if is_windows {
+            ThreadLocals::Index(&TLS_DIRECTORY)
+        } else {
+            ThreadLocals::None
+        },
+    }
+}
+
+type TlsDirectory64 = pe::ImageTlsDirectory64;
+
+static TLS_DIRECTORY: TlsDirectory = TlsDirectory {
+    size: size_of::<TlsDirectory64>() as u64,
+    template_start: offset_of!(TlsDirectory64, start_address_of_raw_data) as u64,
+    template_end: offset_of!(TlsDirectory64, end_address_of_raw_data) as u64,
+    index: offset_of!(TlsDirectory64, address_of_index) as u64,
+    callbacks: offset_of!(TlsDirectory64, address_of_call_backs) as u64,
+    align: offset_of!(TlsDirectory64, characteristics) as u64,
+    // As a section of an object file says it: 1 for an alignment of 1, 2 for 2, 3 for 4.
+    encode_align: |align| (align.log2() + 1) << pe::IMAGE_SCN_ALIGN_MASK.trailing_zeros(),
 };
+
+/// What a thread's copy keeps of an alignment: it comes from the process' heap. The directory says more, but
+/// Windows listens from 8.1 on, and wine does not.
+const TLS_ALIGN: Align = Align::of(16);
 
 /// Bytes in the file come in multiples of this: the smallest that NT takes with pages of 4 KiB.
 pub(super) const FILE_ALIGN: Align = Align::of(0x200);
@@ -142,6 +197,7 @@ pub(super) fn rules(program: &Program<'_>) -> Rules {
         placement: Placement::Padded(FILE_ALIGN),
         memory_limit: IMAGE_LIMIT,
         // Firmware gives whole `SectionAlignment`s (`CoreLoadPeImage`), NT whole 64 KiB.
+        greatest_tls_align: TLS_ALIGN,
         greatest_align: if is_firmware { page_size } else { BASE_ALIGN },
     }
 }

@@ -105,6 +105,7 @@ pub(super) fn add(exports: &Exports, program: &mut Program<'_>, map: &mut Source
     for wanted in &exports.exports {
         let symbol = program.reference(wanted.symbol.clone());
         map.add_symbol(symbol, &wanted.span);
+        map.add_export(&wanted.span);
         program.exports.push(Export {
             name: wanted.name.clone().into(),
             symbol,

@@ -210,6 +210,14 @@ pub(super) static GROUPS: &[Group] = &[
         keys: &[&[SIZE], ALIGN],
         shorthand: None,
     },
+    // What of it holds nothing is a part of the template that takes no room in the file.
+    Group {
+        name: "tls",
+        kind: SectionKind::TlsData,
+        symbol_type: SymbolType::ThreadLocal,
+        keys: &[CONTENTS, WHOLE_CONTENTS, ROOM, ALIGN],
+        shorthand: Some(data::text),
+    },
     Group {
         name: "unwind",
         kind: SectionKind::Unwind,

@@ -207,6 +207,12 @@ impl Layer {
             read: Self::read_items,
         },
         Key {
+            name: "tls",
+            about: "Variables that every thread has a copy of its own of, by name.",
+            shape: Shape::Items("tls"),
+            read: Self::read_items,
+        },
+        Key {
             name: "unwind",
             about: "Rows of the table that says how to unwind each function's frame, by name.",
             shape: Shape::Items("unwind"),

@@ -222,7 +222,7 @@ const DOCUMENT_KEYS: &[Key<Document>] = &[
     Key {
         name: "targets",
         about: "What the spec is for, in the order in which it is built: every target with a table of its own if it is not said.",
-        shape: Shape::Array(&Shape::Words(targets::all_target_names)),
+        shape: Shape::Array(&Shape::Words(targets::file_target_names)),
         read: |document, reader, entry| {
             let targets = targets::read_targets(reader, entry);
             document.targets = Some((targets, entry.span.clone()));

@@ -62,6 +62,14 @@ impl Piece<'_> {
         self.group.kind != SectionKind::Code || matches!(self.body, Body::File { .. })
     }
 
+    /// What it is for: of thread-local variables, those that start as zeros are apart.
+    pub(super) fn kind(&self) -> SectionKind {
+        match (self.group.kind, &self.body) {
+            (SectionKind::TlsData, Body::Zeros(_)) => SectionKind::TlsBss,
+            (kind, _) => kind,
+        }
+    }
+
     /// What its address is a multiple of.
     pub(super) fn align(&self) -> Align {
         let said = self.view.align.map_or(Align::WORD, |align| align.value);

@@ -164,7 +164,7 @@ pub(super) fn gather<'s>(
     let single = |piece: Piece<'s>| Unit {
         name: piece.item,
         span: piece.view.span,
-        kind: piece.group.kind,
+        kind: piece.kind(),
         align: piece.align(),
         at: None,
         is_symbol: false,
@@ -217,6 +217,10 @@ impl<'s> Gatherer<'s, '_> {
             members.push((base.unwrap_or_default().0, piece));
         }
         let is_zeros = members.iter().all(|(_, piece)| matches!(piece.body, Body::Zeros(_)));
+        let kind = match kind {
+            SectionKind::TlsData if is_zeros => SectionKind::TlsBss,
+            kind => kind,
+        };
         let most = if is_zeros || items.len() == 1 { u64::MAX } else { MOST_FILLED };
         let Some(Size(size)) = end.filter(|end| end.0 <= most) else {
             let message = format!("`{name}` is too large: at most {most} bytes");
@@ -300,6 +304,14 @@ impl<'s> Gatherer<'s, '_> {
 /// Why `piece` cannot be in a section of `kind` with `count` items.
 fn misfit(piece: &Piece<'_>, kind: SectionKind, count: usize) -> Option<String> {
     let item = piece.item;
+    let is_thread_local = piece.group.kind.is_thread_local();
+    if is_thread_local != kind.is_thread_local() {
+        return Some(if is_thread_local {
+            format!("`{item}` is thread-local, and its section is not")
+        } else {
+            format!("`{item}` is not thread-local, and its section is")
+        });
+    }
     match piece.body {
         Body::Block(_) | Body::File { .. } if kind.is_zeros() => {
             Some(format!("`{item}` has bytes, and bss holds zeros only"))

@@ -13,6 +13,7 @@ pub struct SourceMap {
     /// The keys of what the spec asks of the system, and where they are answered.
     wishes: Vec<(&'static str, Span)>,
     libraries: Vec<Span>,
+    exports: Vec<Span>,
 }
 
 /// Where a section comes from.
@@ -46,6 +47,7 @@ impl SourceMap {
                 let said = self.wishes.iter().find(|(known, _)| known == key);
                 said.map(|(_, span)| span.clone())
             }
+            Place::Export(index) => self.exports.get(*index).cloned(),
             Place::Library(library) => self.libraries.get(library.index()).cloned(),
             _ => None,
         };
@@ -66,6 +68,11 @@ impl SourceMap {
     /// The next library that is added to the program stands at `span`.
     pub(super) fn add_library(&mut self, span: &Span) {
         self.libraries.push(span.clone());
+    }
+
+    /// The next export that is added to the program stands at `span`.
+    pub(super) fn add_export(&mut self, span: &Span) {
+        self.exports.push(span.clone());
     }
 
     /// The next section that is added to the program stands at `span`.

@@ -72,9 +72,15 @@ fn target_named(name: &str) -> Option<Target> {
 }
 
 /// Every name of a target, those of other tools included.
-pub(super) fn all_target_names() -> Vec<&'static str> {
+fn all_target_names() -> Vec<&'static str> {
     let triples = TARGETS.iter().flat_map(|row| row.triples.iter().copied());
     target_names().chain(triples).collect()
+}
+
+/// Every name that `targets` can hold.
+pub(super) fn file_target_names() -> Vec<&'static str> {
+    let universal = UNIVERSAL.iter().map(|row| row.name);
+    all_target_names().into_iter().chain(universal).collect()
 }
 
 /// Every name of a selector.

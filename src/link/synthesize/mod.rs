@@ -7,12 +7,14 @@
 mod make;
 mod scan;
 mod start_up;
+mod thread_locals;
 
 use std::borrow::Cow;
 
 use indexmap::{IndexMap, IndexSet};
 use rustc_hash::FxBuildHasher;
 
+use crate::arch::Via;
 use crate::error::{Collector, Result};
 use crate::format::layout::{KeptImport, LoadRelocation};
 use crate::format::plan::{Forwards, Loader, Role};
@@ -20,6 +22,8 @@ use crate::link::resolve::Resolved;
 use crate::program::{
     Definition, ImportId, LibraryId, Program, Section, SectionId, SectionKind, Symbol, SymbolId,
 };
+
+use thread_locals::{make_directory, make_variables, want_exported};
 
 use make::{make_lists, make_room_for_commons, make_slots, make_stubs};
 pub(crate) use scan::is_subtrahend;
@@ -38,8 +42,12 @@ pub struct Synthesized<'p> {
     promoted: IndexSet<SectionId, FxBuildHasher>,
     /// Where common symbols lie.
     commons: IndexMap<SymbolId, SectionId, FxBuildHasher>,
-    /// The slots of the global offset table, by the symbol whose address they hold.
-    slots: IndexMap<SymbolId, (SectionId, u64), FxBuildHasher>,
+    /// The slots of the global offset table, by the symbol that they are for and what they hold of it.
+    slots: IndexMap<(SymbolId, Via), (SectionId, u64), FxBuildHasher>,
+    /// What describes thread-local variables, by the variable.
+    variables: IndexMap<SymbolId, SymbolId, FxBuildHasher>,
+    /// The imports that are thread-local variables.
+    thread_local_imports: IndexSet<SymbolId, FxBuildHasher>,
     /// The stubs, by the import that they jump to.
     stubs: IndexMap<SymbolId, (SectionId, u64), FxBuildHasher>,
     /// The imports that something refers to.
@@ -121,10 +129,28 @@ impl<'p> Synthesized<'p> {
         }
     }
 
-    /// The section and offset of the slot that holds the address of `symbol`, if a relocation wants it.
+    /// The section and offset of the slot, or of the first of the slots, through which a relocation to `symbol`
+    /// goes.
     #[must_use]
-    pub fn slot(&self, symbol: SymbolId) -> Option<(SectionId, u64)> {
-        self.slots.get(&self.winner(symbol)).copied()
+    pub fn slot(&self, symbol: SymbolId, via: Via) -> Option<(SectionId, u64)> {
+        let symbol = self.winner(symbol);
+        self.slots.get(&(symbol, self.slot_kind(symbol, via))).copied()
+    }
+
+    /// What a slot holds. An imported variable's address is that of what describes it.
+    fn slot_kind(&self, symbol: SymbolId, via: Via) -> Via {
+        if via == Via::VariableSlot && self.import(symbol).is_some() { Via::Slot } else { via }
+    }
+
+    /// What describes a thread-local variable.
+    #[must_use]
+    pub fn variable(&self, symbol: SymbolId) -> Option<SymbolId> {
+        self.variables.get(&symbol).copied()
+    }
+
+    /// Each thread-local variable that is described, with the symbol of what does.
+    pub fn variables(&self) -> impl Iterator<Item = (SymbolId, SymbolId)> {
+        self.variables.iter().map(|(&symbol, &variable)| (symbol, variable))
     }
 
     /// The section and offset of the stub that jumps to `symbol`, if it is an import that is called.
@@ -142,8 +168,9 @@ impl<'p> Synthesized<'p> {
             .map(|(&symbol, &import)| KeptImport {
                 import,
                 symbol,
-                slot: self.slot(symbol),
+                slot: self.slot(symbol, Via::Slot),
                 stub: self.stub(symbol),
+                is_thread_local: self.thread_local_imports.contains(&symbol),
             })
             .collect();
         kept.sort_by_key(|kept| (self.library(kept.import), kept.import));
@@ -183,9 +210,15 @@ impl<'p> Synthesized<'p> {
         id.index().checked_sub(self.program().sections().len())
     }
 
+    /// The id of the section that is made next.
+    fn next_section(&self) -> SectionId {
+        SectionId::new(self.program().sections().len() + self.made.len())
+    }
+
     fn add_section(&mut self, role: Role, section: Section<'static>) -> SectionId {
+        let id = self.next_section();
         self.made.push((role, section));
-        SectionId::new(self.program().sections().len() + self.made.len() - 1)
+        id
     }
 
     fn add_symbol(&mut self, name: &'static str, definition: Definition) -> SymbolId {
@@ -199,7 +232,8 @@ impl<'p> Synthesized<'p> {
 /// # Errors
 /// Every relocation is looked at: a kind of another architecture, one outside its section or in a section
 /// without bytes, an address that would have to be written into code or into fewer than 8 bytes at load
-/// time, a subtraction without its addition, an import where its address cannot come. Values are not
+/// time, a subtraction without its addition, an import where its address cannot come, a thread-local variable
+/// as if it had one address, or in another system's way. Values are not
 /// known yet, so ranges are checked later.
 #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub fn synthesize<'p>(resolved: &'p Resolved<'p>, loader: Loader) -> Result<Synthesized<'p>> {
@@ -211,6 +245,8 @@ pub fn synthesize<'p>(resolved: &'p Resolved<'p>, loader: Loader) -> Result<Synt
         promoted: IndexSet::default(),
         commons: IndexMap::default(),
         slots: IndexMap::default(),
+        variables: IndexMap::default(),
+        thread_local_imports: IndexSet::default(),
         stubs: IndexMap::default(),
         imports: IndexMap::default(),
         load_relocations: Vec::new(),
@@ -222,6 +258,9 @@ pub fn synthesize<'p>(resolved: &'p Resolved<'p>, loader: Loader) -> Result<Synt
     let mut wanted = scan_relocations(&mut synthesized, loader, &mut errors);
     keep_forwarded(&mut synthesized, loader);
     want_libc(&mut synthesized, loader, &mut wanted, &mut errors);
+    want_exported(&synthesized, loader, &mut wanted);
+    make_variables(&mut synthesized, loader, &wanted, &mut errors);
+    make_directory(&mut synthesized, loader);
     make_stubs(&mut synthesized, &wanted);
     make_slots(&mut synthesized, loader, &wanted);
     add_start_up(&mut synthesized, loader, &mut errors);
@@ -244,6 +283,8 @@ fn keep_forwarded(synthesized: &mut Synthesized<'_>, loader: Loader) {
 /// What relocations ask for beside the symbol itself.
 #[derive(Default)]
 struct Wanted {
-    slots: IndexSet<SymbolId, FxBuildHasher>,
+    slots: IndexSet<(SymbolId, Via), FxBuildHasher>,
     stubs: IndexSet<SymbolId, FxBuildHasher>,
+    /// Thread-local variables that have to be described.
+    variables: IndexSet<SymbolId, FxBuildHasher>,
 }

@@ -3,10 +3,10 @@
 //! Takes the program's relocations; gives which slots and stubs are wanted, which imports are kept, and
 //! which words are left for load time.
 
-use super::{Synthesized, Wanted};
+use super::{Synthesized, Wanted, thread_locals};
 use crate::arch::{Operand, Via};
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
-use crate::format::layout::LoadRelocation;
+use crate::format::layout::{LoadRelocation, LoadValue};
 use crate::format::plan::Loader;
 use crate::program::{
     Contents, Definition, ImportId, Position, Program, Relocation, Section, SectionId, SectionKind,
@@ -57,20 +57,28 @@ fn scan_relocation(
         );
         return Err(Error::new(ErrorKind::UnsupportedRelocation, message).at(place, ""));
     }
+    thread_locals::check(synthesized, loader, place.clone(), relocation, winner, import)?;
     if let Some(import) = import {
         synthesized.imports.insert(winner, import);
+        if kind.is_thread_local() {
+            synthesized.thread_local_imports.insert(winner);
+        }
     }
     match (kind.via(), import) {
-        (Via::Slot, _) => {
-            wanted.slots.insert(winner);
-            return Ok(());
-        }
+        (Via::Direct, _) | (Via::ThroughStub, None) => {}
         (Via::ThroughStub, Some(_)) => {
-            wanted.slots.insert(winner);
+            wanted.slots.insert((winner, Via::Slot));
             wanted.stubs.insert(winner);
             return Ok(());
         }
-        _ => {}
+        (via, _) => {
+            let slot = synthesized.slot_kind(winner, via);
+            if slot == Via::VariableSlot {
+                wanted.variables.insert(winner);
+            }
+            wanted.slots.insert((winner, slot));
+            return Ok(());
+        }
     }
 
     let subtracted = subtrahend.and_then(|subtrahend| synthesized.import(subtrahend.symbol));
@@ -199,5 +207,6 @@ fn load_relocation(
         symbol: relocation.symbol,
         addend: relocation.addend,
         import,
+        value: LoadValue::Address,
     })
 }

@@ -204,7 +204,8 @@ impl Reference {
     /// The fragment that it refers to, if the text itself can settle it: a distance to a label. An
     /// address, a page or a slot is the link's.
     fn is_to(&self, targets: &FxHashMap<String, usize>) -> Option<(usize, i128)> {
-        let is_distance = self.kind.operand() == Operand::Relative && self.kind.via() != Via::Slot;
+        let is_distance = self.kind.operand() == Operand::Relative
+            && matches!(self.kind.via(), Via::Direct | Via::ThroughStub);
         let mut target = None;
         let mut addend = i128::from(self.bias);
         for term in &self.expression.terms {

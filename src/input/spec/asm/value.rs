@@ -43,6 +43,55 @@ pub(super) enum Part {
     SlotPage,
     /// Where the slot lies in its page: `:got_lo12:`, `@GOTPAGEOFF`.
     SlotPageOffset,
+    /// How far a thread-local variable lies from the thread pointer: `@tpoff`.
+    ThreadOffset,
+    /// The high half of that: `:tprel_hi12:`.
+    ThreadOffsetHigh,
+    /// The low half: `:tprel_lo12_nc:`.
+    ThreadOffsetLow,
+    /// The slot that holds that: `@gottpoff`.
+    ThreadSlot,
+    /// The page of that slot: `:gottprel:`.
+    ThreadSlotPage,
+    /// Where that slot lies in its page: `:gottprel_lo12:`.
+    ThreadSlotPageOffset,
+    /// A variable's descriptor: `@tlsdesc`.
+    Descriptor,
+    /// The page of that: `:tlsdesc:`.
+    DescriptorPage,
+    /// Where it lies in its page: `:tlsdesc_lo12:`.
+    DescriptorPageOffset,
+    /// What `__tls_get_addr` takes: `@tlsgd`.
+    Module,
+    /// The slot that holds the address of what describes a variable: `@TLVP`.
+    Variable,
+    /// The page of that slot: `@TLVPPAGE`.
+    VariablePage,
+    /// Where it lies in its page: `@TLVPPAGEOFF`.
+    VariablePageOffset,
+    /// Where a variable lies in a thread's copy of the template: `@SECREL32`.
+    TemplateOffset,
+    /// The high half of that: `:secrel_hi12:`.
+    TemplateOffsetHigh,
+    /// The low half: `:secrel_lo12:`.
+    TemplateOffsetLow,
+}
+
+impl Part {
+    /// Whether it is what of a place fits one instruction, so that a number can be added to the place.
+    pub(super) const fn takes_addend(self) -> bool {
+        matches!(
+            self,
+            Self::Page
+                | Self::PageOffset
+                | Self::ThreadOffset
+                | Self::ThreadOffsetHigh
+                | Self::ThreadOffsetLow
+                | Self::TemplateOffset
+                | Self::TemplateOffsetHigh
+                | Self::TemplateOffsetLow
+        )
+    }
 }
 
 /// How parts are written behind a name, as LLVM does for ELF and for Mach-O.
@@ -53,11 +102,30 @@ pub(super) const SUFFIXES: &[(&str, Part)] = &[
     ("@pageoff", Part::PageOffset),
     ("@gotpage", Part::SlotPage),
     ("@gotpageoff", Part::SlotPageOffset),
+    ("@tpoff", Part::ThreadOffset),
+    ("@gottpoff", Part::ThreadSlot),
+    ("@tlsdesc", Part::Descriptor),
+    ("@tlsgd", Part::Module),
+    ("@tlvp", Part::Variable),
+    ("@tlvppage", Part::VariablePage),
+    ("@tlvppageoff", Part::VariablePageOffset),
+    ("@secrel32", Part::TemplateOffset),
 ];
 
 /// How parts are written between colons before a name.
-const OPERATORS: &[(&str, Part)] =
-    &[("lo12", Part::PageOffset), ("got", Part::SlotPage), ("got_lo12", Part::SlotPageOffset)];
+const OPERATORS: &[(&str, Part)] = &[
+    ("lo12", Part::PageOffset),
+    ("got", Part::SlotPage),
+    ("got_lo12", Part::SlotPageOffset),
+    ("tprel_hi12", Part::ThreadOffsetHigh),
+    ("tprel_lo12_nc", Part::ThreadOffsetLow),
+    ("gottprel", Part::ThreadSlotPage),
+    ("gottprel_lo12", Part::ThreadSlotPageOffset),
+    ("tlsdesc", Part::DescriptorPage),
+    ("tlsdesc_lo12", Part::DescriptorPageOffset),
+    ("secrel_hi12", Part::TemplateOffsetHigh),
+    ("secrel_lo12", Part::TemplateOffsetLow),
+];
 
 impl Value {
     pub(super) fn of_number(number: i128, range: Span) -> Self {
@@ -208,13 +276,16 @@ impl<'a, 't> Sum<'a, 't> {
                 let range = colon.range.start..name.range.end;
                 symbol(name.text, range, Some(*part), context)
             }
-            _ => Err(context
-                .error(
-                    ErrorKind::Syntax,
-                    "between colons stands what is meant of a symbol",
-                    colon.range.clone(),
-                )
-                .help("there are `:lo12:name`, `:got:name` and `:got_lo12:name`")),
+            _ => {
+                let message = "between colons stands what is meant of a symbol";
+                let error = context.error(ErrorKind::Syntax, message, colon.range.clone());
+                let known = OPERATORS.iter().map(|(name, _)| format!("`:{name}:`"));
+                let known: Vec<_> = known.collect();
+                Err(error.help(format!(
+                    "it is written like `:lo12:name`; there are {}",
+                    known.join(", ")
+                )))
+            }
         }
     }
 }

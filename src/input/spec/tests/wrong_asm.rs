@@ -136,7 +136,7 @@ fn mistakes_on_x86_64() {
             40:3-40:18: unsupported: `lock mov eax, 1` cannot be encoded: LOCK prefix requires a memory destination operand
               help: if it is an instruction, write its bytes: `.byte 0x…`, or use `hex`
             41:8-41:21: unsupported: x86-64 has no use for this part of `puts` here
-              help: `@GOTPCREL` stands in [rip + name@GOTPCREL], `@PLT` behind `call` and `jmp`
+              help: `@GOTPCREL` stands in [rip + name@GOTPCREL], `@PLT` behind `call` and `jmp`, `@tpoff` in fs:[name@tpoff]
             42:12-42:17: syntax: `' ab'` is not one character of ASCII
             43:12-43:14: syntax: this quote is not closed on its line
             44:3-44:8: syntax: x86-64 has no instruction `dword`
@@ -221,7 +221,7 @@ fn mistakes_on_arm64() {
             16:15-16:27: unsupported: `add` has no use for this part of `message`
               help: `:lo12:` stands in `add` and in [x0, …], `:got:` behind `adrp`, `:got_lo12:` in `ldr`
             17:15-17:16: syntax: between colons stands what is meant of a symbol
-              help: there are `:lo12:name`, `:got:name` and `:got_lo12:name`
+              help: it is written like `:lo12:name`; there are `:lo12:`, `:got:`, `:got_lo12:`, `:tprel_hi12:`, `:tprel_lo12_nc:`, `:gottprel:`, `:gottprel_lo12:`, `:tlsdesc:`, `:tlsdesc_lo12:`, `:secrel_hi12:`, `:secrel_lo12:`
         "#]],
     );
 }
@@ -359,7 +359,7 @@ fn wrong_directives() {
             21:9-21:22: unsupported: data has addresses of symbols, not of their slots or pages
             22:13-22:14: invalid-value: an operand has the address of one symbol, not a sum of two
             23:8-23:9: syntax: between colons stands what is meant of a symbol
-              help: there are `:lo12:name`, `:got:name` and `:got_lo12:name`
+              help: it is written like `:lo12:name`; there are `:lo12:`, `:got:`, `:got_lo12:`, `:tprel_hi12:`, `:tprel_lo12_nc:`, `:gottprel:`, `:gottprel_lo12:`, `:tlsdesc:`, `:tlsdesc_lo12:`, `:secrel_hi12:`, `:secrel_lo12:`
             24:11-24:12: syntax: `;` separates statements for some assemblers and starts a comment for others
               help: a statement has a line of its own, and a comment starts with `//`
         "#]],

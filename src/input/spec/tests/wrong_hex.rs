@@ -104,13 +104,13 @@ fn unknown_kinds() {
         "#,
         expect![[r#"
             3:9-3:14: syntax: no fixup is called `rel23`
-              help: did you mean `rel32`? There are `abs64`, `abs32`, `abs32s`, `rel64`, `rel32`, `rel8`, `call32`, `got32`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
+              help: did you mean `rel32`? There are `abs64`, `abs32`, `abs32s`, `rel64`, `rel32`, `rel8`, `call32`, `got32`, `tpoff32`, `tpoff64`, `gottpoff32`, `tlsdesc32`, `tlsgd32`, `tlvp32`, `secrel32`, `dtpoff64`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
             3:23-3:28: syntax: `sub64` alone does not make a difference
               help: name both where the address is added: `<abs64 end - start>`
             3:37-3:43: syntax: `call26` is a fixup of aarch64
-              help: did you mean `call32`? There are `abs64`, `abs32`, `abs32s`, `rel64`, `rel32`, `rel8`, `call32`, `got32`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
+              help: did you mean `call32`? There are `abs64`, `abs32`, `abs32s`, `rel64`, `rel32`, `rel8`, `call32`, `got32`, `tpoff32`, `tpoff64`, `gottpoff32`, `tlsdesc32`, `tlsgd32`, `tlvp32`, `secrel32`, `dtpoff64`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
             3:52-3:60: syntax: no fixup is called `relative`
-              help: there are `abs64`, `abs32`, `abs32s`, `rel64`, `rel32`, `rel8`, `call32`, `got32`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
+              help: there are `abs64`, `abs32`, `abs32s`, `rel64`, `rel32`, `rel8`, `call32`, `got32`, `tpoff32`, `tpoff64`, `gottpoff32`, `tlsdesc32`, `tlsgd32`, `tlvp32`, `secrel32`, `dtpoff64`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
         "#]],
     );
 }
@@ -255,9 +255,9 @@ fn ends_and_other_architectures_kinds() {
             3:21-3:27: syntax: `rel32` does not count from the end of an instruction here
               help: leave out `end`
             3:30-3:36: syntax: `call32` is a fixup of x86_64
-              help: did you mean `call26`? There are `abs64`, `abs32`, `rel64`, `rel32`, `call26`, `jump26`, `branch19`, `branch14`, `literal19`, `adr21`, `page21`, `pageoff12`, `gotpage21`, `gotpageoff12`, `imm16`, `imm12`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
+              help: did you mean `call26`? There are `abs64`, `abs32`, `rel64`, `rel32`, `call26`, `jump26`, `branch19`, `branch14`, `literal19`, `adr21`, `page21`, `pageoff12`, `gotpage21`, `gotpageoff12`, `imm16`, `imm12`, `tprel_hi12`, `tprel_lo12`, `tprel64`, `gottprel_page21`, `gottprel_lo12`, `tlsdesc_page21`, `tlsdesc_lo12`, `tlvp_page21`, `tlvp_pageoff12`, `secrel_hi12`, `secrel_lo12`, `secrel32`, `dtprel64`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
             3:45-3:50: syntax: no fixup is called `callX`
-              help: did you mean `call26`? There are `abs64`, `abs32`, `rel64`, `rel32`, `call26`, `jump26`, `branch19`, `branch14`, `literal19`, `adr21`, `page21`, `pageoff12`, `gotpage21`, `gotpageoff12`, `imm16`, `imm12`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
+              help: did you mean `call26`? There are `abs64`, `abs32`, `rel64`, `rel32`, `call26`, `jump26`, `branch19`, `branch14`, `literal19`, `adr21`, `page21`, `pageoff12`, `gotpage21`, `gotpageoff12`, `imm16`, `imm12`, `tprel_hi12`, `tprel_lo12`, `tprel64`, `gottprel_page21`, `gottprel_lo12`, `tlsdesc_page21`, `tlsdesc_lo12`, `tlvp_page21`, `tlvp_pageoff12`, `secrel_hi12`, `secrel_lo12`, `secrel32`, `dtprel64`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
         "#]],
     );
 }
@@ -327,7 +327,7 @@ fn one_cause_for_two_targets_is_told_once() {
         expect![[r#"
             3:8-3:9: syntax: `0` has 1 digit: a byte has two
             3:11-3:16: syntax: no fixup is called `rel33`
-              help: did you mean `rel32`? There are `abs64`, `abs32`, `abs32s`, `rel64`, `rel32`, `rel8`, `call32`, `got32`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
+              help: did you mean `rel32`? There are `abs64`, `abs32`, `abs32s`, `rel64`, `rel32`, `rel8`, `call32`, `got32`, `tpoff32`, `tpoff64`, `gottpoff32`, `tlsdesc32`, `tlsgd32`, `tlvp32`, `secrel32`, `dtpoff64`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
         "#]],
     );
 }

@@ -204,3 +204,198 @@ fn wishes_are_words_and_numbers() {
         "#]],
     );
 }
+
+#[test]
+fn versions_stand_behind_one_at_sign_on_linux() {
+    check_errors(
+        r#"
+        [target.linux]
+        imports."libc.so.6" = ["puts@", "@GLIBC_2.34", "exit@@GLIBC_2.2.5", "write@A@B", "read@GLIBC_2.2.5"]
+        [target.x86_64-linux]
+        hex = "start: c3"
+        [target.x86_64-windows]
+        imports."old.dll" = [{ name = "add@8", as = "add" }]
+        hex = "start: e8 <call32 add>"
+        "#,
+        expect![[r#"
+            2:24-2:31: invalid-value: no version stands behind the `@` of `puts`
+              help: name@VERSION, as in "exit@GLIBC_2.2.5"
+            2:33-2:46: invalid-value: no name stands before the `@` of this import
+              help: name@VERSION, as in "exit@GLIBC_2.2.5"
+            2:48-2:67: invalid-value: the version of `exit` cannot be `@GLIBC_2.2.5`: it has an `@` too many
+              help: name@VERSION, as in "exit@GLIBC_2.2.5"
+            2:69-2:80: invalid-value: the version of `write` cannot be `A@B`: it has an `@` too many
+              help: name@VERSION, as in "exit@GLIBC_2.2.5"
+        "#]],
+    );
+}
+
+#[test]
+fn a_more_special_table_may_want_another_version() {
+    check_link_words(
+        r#"
+        [target.linux]
+        imports."libc.so.6" = ["exit@GLIBC_2.2.5"]
+        [target.aarch64-linux]
+        imports."libc.so.6" = ["exit@GLIBC_2.17"]
+        hex = "start: 94000000 <call26 exit>"
+        "#,
+        expect![[""]],
+    );
+}
+
+#[test]
+fn a_name_is_imported_from_one_library() {
+    check_link_words(
+        r#"
+        [target.x86_64-linux]
+        hex = "start: e8 <call32 a_f> e8 <call32 b_f> e8 <call32 a_g> e8 <call32 b_g>"
+        imports."liba.so" = [{ name = "f", as = "a_f" }, { name = "g@A", as = "a_g" }]
+        imports."libb.so" = [{ name = "f", as = "b_f" }, { name = "g@B", as = "b_g" }]
+        [target.x86_64-windows]
+        hex = "start: e8 <call32 a_f> e8 <call32 b_f>"
+        imports."a.dll" = [{ name = "f", as = "a_f" }]
+        imports."b.dll" = [{ name = "f", as = "b_f" }]
+        [target.x86_64-macos]
+        hex = "start: e8 <call32 a_f> e8 <call32 b_f>"
+        imports."/a.dylib" = [{ name = "_f", as = "a_f" }]
+        imports."/b.dylib" = [{ name = "_f", as = "b_f" }]
+        "#,
+        expect![[r#"
+            4:22-4:48: conflict: `f` cannot be imported from both `liba.so` and `libb.so` on x86_64-linux: the dynamic linker takes it from the first library that has it
+              3:22-3:48: first imported here
+              help: where the libraries have versions of it, `name@VERSION` tells them apart
+        "#]],
+    );
+}
+
+#[test]
+fn windows_starts_no_program_whose_import_is_missing() {
+    check_link_words(
+        r#"
+        [target.x86_64-windows]
+        hex = "start: e8 <call32 Beep>"
+        imports."kernel32.dll" = [{ name = "Beep", weak = true }]
+        "#,
+        expect![[r#"
+            3:27-3:57: unsupported: `Beep` cannot be weak on x86_64-windows: a program whose import is missing does not start there
+              help: LoadLibraryA and GetProcAddress look for it while the program runs
+        "#]],
+    );
+}
+
+#[test]
+fn exports_are_names_or_tables() {
+    check_errors(
+        r#"
+        exports = [1, {}, { symbol = "start" }, { name = "a", ordinal = 0 }, { nme = "a" }]
+        kind = "library"
+        current-version = "1.2.3.4"
+        [target.x86_64-windows]
+        hex = "start: c3"
+        "#,
+        expect![[r#"
+            1:12-1:13: invalid-value: `exports` must be a name, or a table like { name = "…", symbol = "…" }, not an integer
+            1:15-1:17: invalid-value: an export needs a `name`
+            1:19-1:39: invalid-value: an export needs a `name`
+            1:65-1:66: out-of-range: `ordinal` cannot be 0: it is from 1 to 65535
+            1:72-1:75: unknown-key: an export has no key `nme`
+              help: did you mean `name`?
+            2:8-2:17: invalid-value: `kind` is `executable` or `shared-library`, not `library`
+            3:19-3:28: invalid-value: `current-version` cannot be "1.2.3.4": a version is one to three numbers with dots between them, such as 13 or 10.15.7
+        "#]],
+    );
+}
+
+#[test]
+fn exports_are_there_and_once() {
+    check_link_words(
+        r#"
+        kind = "shared-library"
+        exports = ["f", "g", "f", { name = "h", symbol = "puts" }, { name = "v", symbol = "f", version = "" }, { name = "n", symbol = "f", ordinal = 7 }]
+        [target.x86_64-linux]
+        hex = "f: e8 <call32 puts>"
+        imports."libc.so.6" = ["puts"]
+        "#,
+        expect![[r#"
+            2:60-2:102: invalid-value: "" is no version of the export `v`: it is empty or holds a NUL
+            2:104-2:145: invalid-value: x86_64-linux knows no exports by number (here 7)
+            2:17-2:20: undefined-symbol: nothing defines `g`
+              help: did you mean `f`?
+            2:22-2:25: duplicate-symbol: `f` is exported twice
+              2:12-2:15: first exported here
+            2:27-2:58: conflict: `h` cannot be exported: it is imported, and a program for x86_64-linux cannot pass it on
+              help: export a function of the program that jumps to it
+        "#]],
+    );
+    check_link_words(
+        r#"
+        kind = "shared-library"
+        exports = [{ name = "a", symbol = "f", ordinal = 7 }, { name = "b", symbol = "f", ordinal = 7 }, { name = "c", symbol = "f", version = "1" }]
+        compatibility-version = "2"
+        [target.x86_64-windows]
+        hex = "f: c3"
+        [target.x86_64-macos]
+        hex = "f: c3"
+        runpath = "/a::/a"
+        "#,
+        expect![[r#"
+            3:25-3:28: unsupported: `compatibility-version` means nothing on x86_64-windows
+            2:55-2:96: invalid-value: `a` and `b` have the same ordinal
+            2:98-2:141: invalid-value: x86_64-windows knows no versions of an export (here of `c`)
+            8:11-8:19: invalid-value: `runpath` has a folder "", which is empty or holds a NUL
+            8:11-8:19: invalid-value: `runpath` has the folder `/a` twice
+            3:25-3:28: conflict: `compatibility-version` is 2, newer than the library itself, which is 1
+            2:12-2:53: invalid-value: macOS knows no exports by number (here 7)
+        "#]],
+    );
+}
+
+#[test]
+fn only_systems_with_libraries_export() {
+    check_link_words(
+        r#"
+        exports = ["start"]
+        [target.x86_64-uefi]
+        hex = "start: c3"
+        [target.aarch64-uefi]
+        kind = "shared-library"
+        hex = "start: d65f03c0"
+        [target.x86_64-macos]
+        position = "fixed"
+        hex = "start: c3"
+        "#,
+        expect![[r#"
+            1:12-1:19: invalid-value: x86_64-uefi has no exports (here `start`): nothing looks them up
+            5:8-5:24: unsupported: `kind` means nothing on aarch64-uefi
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_library_cannot_be() {
+    check_link_words(
+        r#"
+        kind = "shared-library"
+        start = "libc"
+        interpreter = "/ld.so"
+        [target.x86_64-linux]
+        position = "fixed"
+        current-version = "2"
+        hex = "f: c3"
+        [target.x86_64-macos]
+        interpreter = "/usr/lib/dyld"
+        hex = "f: c3"
+        entry = "f"
+        "#,
+        expect![[r#"
+            6:19-6:22: unsupported: `current-version` means nothing on x86_64-linux: no file can say it
+            3:15-3:23: unsupported: `interpreter` means nothing to a file that names no dynamic linker
+              help: a program names one when it imports something
+            5:12-5:19: unsupported: a shared library has no `position` of its own: it lies where there is room
+            2:9-2:15: unsupported: a shared library has no `start` of its own: programs call what it exports
+            9:15-9:30: unsupported: `interpreter` means nothing here on x86_64-macos: dyld is the only dynamic linker
+            10:8-10:9: unsupported: a shared library has no entry on x86_64-macos: nothing calls it
+        "#]],
+    );
+}

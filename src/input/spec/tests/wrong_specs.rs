@@ -79,7 +79,7 @@ fn an_unknown_key_that_is_like_none() {
         "#,
         expect![[r#"
             1:1-1:7: unknown-key: a spec has no key `colour`
-              help: its keys are `version`, `name`, `targets`, `target`, `needs`, `test`, `entry`, `kind`, `library-name`, `interpreter`, `runpath`, `libc`, `init`, `fini`, `exports`, `position`, `base`, `subsystem`, `macos`, `current-version`, `compatibility-version`, `start`, `stack`, `heap`, `imports`, `constants`, `asm`, `hex`, `file`, `code`, `rodata`, `data`, `bss`, `unwind`, `unwind-records` and `section`
+              help: its keys are `version`, `name`, `targets`, `target`, `needs`, `test`, `entry`, `kind`, `library-name`, `interpreter`, `runpath`, `libc`, `init`, `fini`, `exports`, `position`, `base`, `subsystem`, `macos`, `current-version`, `compatibility-version`, `start`, `stack`, `heap`, `imports`, `constants`, `asm`, `hex`, `file`, `code`, `rodata`, `data`, `bss`, `tls`, `unwind`, `unwind-records` and `section`
         "#]],
     );
 }
@@ -96,7 +96,7 @@ fn a_key_of_a_later_version() {
         "#,
         expect![[r#"
             1:1-1:7: unknown-key: a spec has no key `object`
-              help: its keys are `version`, `name`, `targets`, `target`, `needs`, `test`, `entry`, `kind`, `library-name`, `interpreter`, `runpath`, `libc`, `init`, `fini`, `exports`, `position`, `base`, `subsystem`, `macos`, `current-version`, `compatibility-version`, `start`, `stack`, `heap`, `imports`, `constants`, `asm`, `hex`, `file`, `code`, `rodata`, `data`, `bss`, `unwind`, `unwind-records` and `section`
+              help: its keys are `version`, `name`, `targets`, `target`, `needs`, `test`, `entry`, `kind`, `library-name`, `interpreter`, `runpath`, `libc`, `init`, `fini`, `exports`, `position`, `base`, `subsystem`, `macos`, `current-version`, `compatibility-version`, `start`, `stack`, `heap`, `imports`, `constants`, `asm`, `hex`, `file`, `code`, `rodata`, `data`, `bss`, `tls`, `unwind`, `unwind-records` and `section`
         "#]],
     );
 }
@@ -120,7 +120,7 @@ fn unknown_keys_below() {
             2:1-2:5: unknown-key: `rodata.a` has no key `txet`
               help: did you mean `text`?
             5:1-5:8: unknown-key: `target.x86_64-linux` has no key `version`
-              help: its keys are `entry`, `kind`, `library-name`, `interpreter`, `runpath`, `libc`, `init`, `fini`, `exports`, `position`, `base`, `subsystem`, `macos`, `current-version`, `compatibility-version`, `start`, `stack`, `heap`, `imports`, `constants`, `asm`, `hex`, `file`, `code`, `rodata`, `data`, `bss`, `unwind`, `unwind-records` and `section`
+              help: its keys are `entry`, `kind`, `library-name`, `interpreter`, `runpath`, `libc`, `init`, `fini`, `exports`, `position`, `base`, `subsystem`, `macos`, `current-version`, `compatibility-version`, `start`, `stack`, `heap`, `imports`, `constants`, `asm`, `hex`, `file`, `code`, `rodata`, `data`, `bss`, `tls`, `unwind`, `unwind-records` and `section`
             8:1-8:5: unknown-key: `bss.b` has no key `text`
               help: its keys are `size` and `align`
             10:1-10:6: unknown-key: `test` has no key `exits`
@@ -698,7 +698,7 @@ fn wrong_sections() {
         at = 4096
         "#,
         expect![[r#"
-            16:8-16:14: invalid-value: `kind` is `code`, `rodata`, `data`, `bss`, `unwind` or `unwind-records`, not `text`
+            16:8-16:14: invalid-value: `kind` is `code`, `rodata`, `data`, `bss`, `tls`, `unwind` or `unwind-records`, not `text`
             17:24-17:25: invalid-value: `contents` must be a string, not an integer
             13:12-13:14: missing: `section.empty` holds nothing
               help: list its items: contents = ["NAME"]

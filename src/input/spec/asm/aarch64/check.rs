@@ -4,14 +4,11 @@
 //! give text (`disarm64`'s operands are bit fields of binutils' tables until they are printed) or bring a
 //! C++ library (`bad64`).
 
-use yaxpeax_arch::{Decoder, U8Reader};
-use yaxpeax_arm::armv8::a64::{
-    InstDecoder, Instruction, Opcode, Operand as Decoded, ShiftStyle, SizeCode,
-};
+use yaxpeax_arm::armv8::a64::{Instruction, Opcode, Operand as Decoded, ShiftStyle, SizeCode};
 
 use super::alias::{Basic, MOVE_NUMBER};
-use super::operand::{Offset, Operand, Register, Shift, condition_name};
-use crate::input::spec::asm::value::Part;
+use super::operand::{Offset, Operand, Register, Shift, condition_name, is_high, is_low};
+use crate::arch::aarch64_decode::decode;
 
 /// An operand as both sides can say it.
 #[derive(Debug, PartialEq)]
@@ -34,18 +31,6 @@ enum SeenOffset {
     Before(i128),
     After(i128),
     Register(Register, Shift, u8),
-}
-
-fn decode(word: u32) -> Option<Instruction> {
-    let bytes = word.to_le_bytes();
-    let mut instruction = InstDecoder::default().decode(&mut U8Reader::new(&bytes)).ok()?;
-    // yaxpeax-arm 0.5.0 reads four of the five bits of this register (Arm ARM, `MSR (register)`, Rt).
-    if let (Opcode::MSR, Decoded::Register(_, number)) =
-        (instruction.opcode, &mut instruction.operands[1])
-    {
-        *number = u16::from(bytes[0] & 0x1f);
-    }
-    Some(instruction)
 }
 
 /// What a word does, as a disassembler prints it.
@@ -115,7 +100,8 @@ fn wanted(operand: &Operand) -> Option<Seen> {
         Operand::Number(value) => Seen::Number(value.number),
         Operand::ShiftedNumber(value, shift) => Seen::ShiftedNumber(value.number, *shift),
         Operand::Symbol(value) => match value.symbol.as_ref()?.part {
-            Some(Part::PageOffset) => Seen::Number(0),
+            Some(part) if is_low(part) => Seen::Number(0),
+            Some(part) if is_high(part) => Seen::ShiftedNumber(0, 12),
             _ => Seen::Target,
         },
         Operand::Memory { base, offset } => {
@@ -164,7 +150,10 @@ fn seen(instruction: &Instruction) -> Option<Vec<Seen>> {
     let sums =
         matches!(instruction.opcode, Opcode::ADD | Opcode::ADDS | Opcode::SUB | Opcode::SUBS);
     let unshifted = |seen| match seen {
-        Seen::ShiftedNumber(number, shift) if sums => Seen::Number(number << shift),
+        // A zero with a shift is a symbol's place.
+        Seen::ShiftedNumber(number, shift) if sums && (number, shift) != (0, 12) => {
+            Seen::Number(number << shift)
+        }
         seen => seen,
     };
     Some(seen?.into_iter().map(unshifted).collect())

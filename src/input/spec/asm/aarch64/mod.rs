@@ -10,8 +10,9 @@ use super::fragment::{Code, Instruction, Reference};
 use super::value::{Part, Symbol, Value};
 use super::{Context, Dialect, Statement};
 use crate::arch::aarch64::{
-    ADR21, BRANCH14, BRANCH19, CALL26, GOTPAGE21, GOTPAGEOFF12, JUMP26, LITERAL19, PAGE21,
-    PAGEOFF12,
+    ADR21, BRANCH14, BRANCH19, CALL26, GOTPAGE21, GOTPAGEOFF12, GOTTPREL_LO12, GOTTPREL_PAGE21,
+    JUMP26, LITERAL19, PAGE21, PAGEOFF12, SECREL_HI12, SECREL_LO12, TLSDESC_LO12, TLSDESC_PAGE21,
+    TLVP_PAGE21, TLVP_PAGEOFF12, TPREL_HI12, TPREL_LO12,
 };
 use crate::error::{Error, ErrorKind};
 use crate::program::RelocationKind;
@@ -226,8 +227,7 @@ impl Line {
         let Some(kind) = self.kind(symbol.part, is_memory) else {
             return Err(self.wrong_part(symbol, value, context));
         };
-        let is_slot = matches!(symbol.part, Some(Part::SlotPage | Part::SlotPageOffset));
-        if is_slot && value.number != 0 {
+        if symbol.part.is_some_and(|part| !part.takes_addend()) && value.number != 0 {
             return Err(refuse(format!("nothing can be added to the slot of `{}`", symbol.name)));
         }
         let span = context.span(value.range.clone());
@@ -257,6 +257,19 @@ impl Line {
             ("add", Some(Part::PageOffset)) => PAGEOFF12,
             (_, Some(Part::PageOffset)) if is_memory && is_load => PAGEOFF12,
             ("ldr", Some(Part::SlotPageOffset)) if is_memory => GOTPAGEOFF12,
+            ("add", Some(Part::ThreadOffsetHigh)) => TPREL_HI12,
+            ("add", Some(Part::ThreadOffsetLow)) => TPREL_LO12,
+            (_, Some(Part::ThreadOffsetLow)) if is_memory && is_load => TPREL_LO12,
+            ("adrp", Some(Part::ThreadSlotPage)) => GOTTPREL_PAGE21,
+            ("ldr", Some(Part::ThreadSlotPageOffset)) if is_memory => GOTTPREL_LO12,
+            ("adrp", Some(Part::DescriptorPage)) => TLSDESC_PAGE21,
+            ("add", Some(Part::DescriptorPageOffset)) => TLSDESC_LO12,
+            ("ldr", Some(Part::DescriptorPageOffset)) if is_memory => TLSDESC_LO12,
+            ("adrp", Some(Part::VariablePage)) => TLVP_PAGE21,
+            ("ldr", Some(Part::VariablePageOffset)) if is_memory => TLVP_PAGEOFF12,
+            ("add", Some(Part::TemplateOffsetHigh)) => SECREL_HI12,
+            ("add", Some(Part::TemplateOffsetLow)) => SECREL_LO12,
+            (_, Some(Part::TemplateOffsetLow)) if is_memory && is_load => SECREL_LO12,
             _ => return None,
         })
     }

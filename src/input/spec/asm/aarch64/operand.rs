@@ -2,7 +2,7 @@
 
 use super::super::encoder::LABEL;
 use super::super::lexer::Token;
-use super::super::value::{self, Value};
+use super::super::value::{self, Part, Value};
 use super::super::{Context, operands, range_of};
 use crate::error::{Error, ErrorKind};
 use crate::input::spec::document::Span;
@@ -409,6 +409,9 @@ impl Operand {
         let Self::Shift(shift, amount, _) = *next else { return false };
         match self {
             Self::Register(register) => *self = Self::Shifted(*register, shift, amount),
+            // `:tprel_hi12:name` stands for the number with its shift; it may be said as well.
+            Self::Symbol(Value { symbol: Some(symbol), .. })
+                if shift == Shift::Lsl && amount == 12 && symbol.part.is_some_and(is_high) => {}
             Self::Number(value) if shift == Shift::Lsl => {
                 *self = Self::ShiftedNumber(value.clone(), amount);
             }
@@ -426,7 +429,8 @@ impl Operand {
             Self::Number(value) => value.number.to_string(),
             Self::ShiftedNumber(value, amount) => format!("{}, lsl {amount}", value.number),
             Self::Symbol(value) => match value.symbol.as_ref().and_then(|symbol| symbol.part) {
-                Some(value::Part::PageOffset) => "0".to_owned(),
+                Some(part) if is_low(part) => "0".to_owned(),
+                Some(part) if is_high(part) => "0, lsl 12".to_owned(),
                 _ => LABEL.to_owned(),
             },
             Self::Memory { base, offset } => offset.spelling(*base),
@@ -444,6 +448,22 @@ impl Operand {
             Self::Shift(..) => String::new(),
         }
     }
+}
+
+/// Whether it is the low bits of a number, as `add` holds them.
+pub(super) fn is_low(part: Part) -> bool {
+    matches!(
+        part,
+        Part::PageOffset
+            | Part::ThreadOffsetLow
+            | Part::DescriptorPageOffset
+            | Part::TemplateOffsetLow
+    )
+}
+
+/// Whether it is bits of a number that `add` holds shifted by 12.
+pub(super) fn is_high(part: Part) -> bool {
+    matches!(part, Part::ThreadOffsetHigh | Part::TemplateOffsetHigh)
 }
 
 impl Shift {

@@ -7,7 +7,7 @@ use iced_x86::{
 };
 use rustc_hash::FxHashMap;
 
-use super::operand::{Memory, Operand};
+use super::operand::{DISPLACEMENT, Memory, Operand};
 use super::{Line, Misread, Prefix};
 
 /// Where a symbol's bytes are, in bytes of the instruction.
@@ -257,7 +257,8 @@ fn same_memory(wanted: &Memory, decoded: &Instruction) -> bool {
         decoded.memory_displacement64()
     };
     let number = match wanted.displacement.symbol {
-        Some(_) => 0,
+        Some(_) if wanted.is_relative() => 0,
+        Some(_) => DISPLACEMENT.into(),
         None => wanted.displacement.number,
     };
     // Addresses wrap: at 32 bits where their registers have as many.

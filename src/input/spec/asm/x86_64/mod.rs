@@ -7,7 +7,10 @@ use super::encoder::{LABEL, Proposal, Refusal, propose};
 use super::fragment::{Code, Instruction, Reference};
 use super::value::{Part, Symbol, Value};
 use super::{Context, Dialect, Statement};
-use crate::arch::x86_64::{ABS64, CALL32, GOT32, REL8, REL32};
+use crate::arch::Operand as RelocationOperand;
+use crate::arch::x86_64::{
+    ABS64, CALL32, GOT32, GOTTPOFF32, REL8, REL32, SECREL32, TLSDESC32, TLSGD32, TLVP32, TPOFF32,
+};
 use crate::error::{Error, ErrorKind};
 use crate::program::RelocationKind;
 use crate::target::Architecture;
@@ -221,7 +224,8 @@ impl Line {
             );
             return Err(context.no_number(symbol, help));
         }
-        if memory.is_some_and(|memory| !memory.is_relative()) {
+        let is_offset = matches!(symbol.part, Some(Part::ThreadOffset | Part::TemplateOffset));
+        if memory.is_some_and(|memory| !memory.is_relative()) && !is_offset {
             let error = refuse(format!(
                 "the address of `{name}` does not fit 32 bits in a program that can be loaded anywhere"
             ));
@@ -242,15 +246,20 @@ impl Line {
         }
         let is_legal = match symbol.part {
             None => true,
-            Some(Part::Slot) => usage == Usage::Memory,
+            Some(
+                Part::Slot | Part::ThreadSlot | Part::Descriptor | Part::Module | Part::Variable,
+            ) => usage == Usage::Memory,
+            Some(Part::ThreadOffset | Part::TemplateOffset) => {
+                memory.is_some_and(|memory| !memory.is_relative())
+            }
             Some(Part::Stub) => usage == Usage::Branch,
             Some(_) => false,
         };
         if !is_legal {
             return refuse(format!("x86-64 has no use for this part of `{name}` here"))
-                .map_err(|error: Error| error.help("`@GOTPCREL` stands in [rip + name@GOTPCREL], `@PLT` behind `call` and `jmp`"));
+                .map_err(|error: Error| error.help("`@GOTPCREL` stands in [rip + name@GOTPCREL], `@PLT` behind `call` and `jmp`, `@tpoff` in fs:[name@tpoff]"));
         }
-        if symbol.part.is_some() && value.number != 0 {
+        if symbol.part.is_some_and(|part| !part.takes_addend()) && value.number != 0 {
             return refuse(format!("nothing can be added to the slot or the stub of `{name}`"));
         }
         Ok(())
@@ -311,7 +320,7 @@ struct Misread {
 /// `bytes` as code, if they say what `line` says.
 fn code(
     line: &Line,
-    bytes: Vec<u8>,
+    mut bytes: Vec<u8>,
     target: Option<&Target<'_>>,
     context: &Context<'_>,
 ) -> Result<Code, Misread> {
@@ -319,7 +328,10 @@ fn code(
     let reference = match (target, field) {
         (None, None) => None,
         (Some(target), Some(field)) => match kind(target, field) {
-            Some(kind) => Some(reference(target, kind, field, bytes.len(), context)),
+            Some(kind) => {
+                bytes[field.offset..][..field.width].fill(0);
+                Some(reference(target, kind, field, bytes.len(), context))
+            }
             None => return Err(Misread { meaning: None, reason: None }),
         },
         _ => return Err(Misread { meaning: None, reason: None }),
@@ -335,7 +347,8 @@ fn reference(
     context: &Context<'_>,
 ) -> Reference {
     // The processor counts from the end of the instruction, a relocation from its field.
-    let is_address = target.usage == Usage::Address;
+    let is_address =
+        target.usage == Usage::Address || kind.operand() != RelocationOperand::Relative;
     let from_end = i64::try_from(length - field.offset).expect("an instruction has few bytes");
     Reference {
         offset: field.offset as u64,
@@ -354,6 +367,12 @@ fn kind(target: &Target<'_>, field: Field) -> Option<RelocationKind> {
         (Usage::Branch, _, 4) if target.value.number != 0 => Some(REL32),
         (Usage::Branch, _, 4) => Some(CALL32),
         (Usage::Memory, Some(Part::Slot), 4) => Some(GOT32),
+        (Usage::Memory, Some(Part::ThreadOffset), 4) => Some(TPOFF32),
+        (Usage::Memory, Some(Part::ThreadSlot), 4) => Some(GOTTPOFF32),
+        (Usage::Memory, Some(Part::Descriptor), 4) => Some(TLSDESC32),
+        (Usage::Memory, Some(Part::Module), 4) => Some(TLSGD32),
+        (Usage::Memory, Some(Part::Variable), 4) => Some(TLVP32),
+        (Usage::Memory, Some(Part::TemplateOffset), 4) => Some(SECREL32),
         (Usage::Memory, None, 4) => Some(REL32),
         (Usage::Address, None, 8) => Some(ABS64),
         _ => None,

@@ -12,6 +12,10 @@ use super::super::{Context, range_of};
 use crate::error::{Error, ErrorKind};
 use crate::input::spec::document::Span;
 
+/// What stands for a symbol in an address that counts from no instruction: of 32 bits, so that the field has as
+/// many.
+pub(super) const DISPLACEMENT: i32 = 0x1234_5678;
+
 #[derive(Clone, Debug)]
 pub(in super::super) enum Operand {
     Register(Register),
@@ -111,7 +115,8 @@ impl Memory {
         sum.extend(self.index.map(|index| format!("{} * {}", name(index), self.scale)));
         let displacement = &self.displacement;
         match (&displacement.symbol, displacement.number) {
-            (Some(_), _) => sum.push(LABEL.to_owned()),
+            (Some(_), _) if self.is_relative() => sum.push(LABEL.to_owned()),
+            (Some(_), _) => sum.push(DISPLACEMENT.to_string()),
             (None, 0) if !sum.is_empty() => {}
             (None, number) => sum.push(number.to_string()),
         }

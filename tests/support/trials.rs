@@ -1,8 +1,9 @@
-//! Tests that need what may not be installed: shared by the test programs that print a line for each trial.
+//! What test binaries with trials of their own names share: a trial that is left out by name where what it needs
+//! is not installed, and what there is.
 
 use libtest_mimic::{Failed, Trial};
 
-/// What a check says: nothing, or what is wrong.
+/// What a check says of its case: nothing, or what is wrong.
 pub(crate) type Checked = Result<(), Failed>;
 
 /// A test that needs what may not be installed. Where it is `missing`, the test is ignored and says why;

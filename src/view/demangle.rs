@@ -1,0 +1,98 @@
+//! Names as they stood in the source: Rust, C++ (Itanium and Microsoft).
+
+use std::fmt::{self, Write};
+
+/// A longer name is not shown to people; a short mangled one can stand for gigabytes.
+const LONGEST: usize = 4096;
+
+/// What a symbol's name was in the source; `None` where it is no mangled name, or an overlong one.
+///
+/// An underscore that Mach-O puts before every name is taken off.
+///
+/// ```
+/// use minild::view::demangle::demangle;
+/// assert_eq!(demangle(b"_ZN4core3fmt5Write9write_str17h0123456789abcdefE").unwrap(), "core::fmt::Write::write_str");
+/// assert_eq!(demangle(b"_ZNSt6vectorIiE4sizeEv").unwrap(), "std::vector<int>::size()");
+/// assert_eq!(demangle(b"main"), None);
+/// ```
+#[must_use]
+pub fn demangle(name: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(name).ok().filter(|text| text.len() <= LONGEST)?;
+    if text.starts_with('?') {
+        let flags = msvc_demangler::DemangleFlags::llvm();
+        return msvc_demangler::demangle(text, flags).ok().filter(|name| name.len() <= LONGEST);
+    }
+    if let Ok(rust) = rustc_demangle::try_demangle(text) {
+        let mut bounded = Bounded::default();
+        // Without the hash: `{:#}`.
+        write!(bounded, "{rust:#}").ok()?;
+        return Some(bounded.0);
+    }
+    let text = text.strip_prefix('_').filter(|rest| rest.starts_with("_Z")).unwrap_or(text);
+    if !text.starts_with("_Z") {
+        return None;
+    }
+    let symbol = cpp_demangle::Symbol::new(text).ok()?;
+    let mut bounded = Bounded::default();
+    symbol.structured_demangle(&mut bounded, &cpp_demangle::DemangleOptions::default()).ok()?;
+    Some(usual(bounded.0))
+}
+
+/// `{vtable(X)}` as every other tool has it.
+fn usual(name: String) -> String {
+    for (start, usual) in [
+        ("{vtable(", "vtable for "),
+        ("{vtt(", "VTT for "),
+        ("{virtual override thunk(", "virtual thunk to "),
+    ] {
+        if let Some(inner) = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(")}")) {
+            return format!("{usual}{inner}");
+        }
+    }
+    name
+}
+
+/// A string that does not grow without end.
+#[derive(Default)]
+struct Bounded(String);
+
+impl Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if self.0.len() + text.len() > LONGEST {
+            return Err(fmt::Error);
+        }
+        self.0.push_str(text);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::demangle;
+
+    #[test]
+    fn each_compiler_is_understood() {
+        for (mangled, name) in [
+            ("_RNvC6_123foo3bar", "123foo::bar"),
+            ("__ZN3foo3barEv", "foo::bar()"),
+            ("_ZTV3foo", "vtable for foo"),
+            ("?f@@YAHH@Z", "int __cdecl f(int)"),
+        ] {
+            assert_eq!(demangle(mangled.as_bytes()).as_deref(), Some(name));
+        }
+        for plain in ["", "printf", "_printf", "_Z", "?", "__ZZZ"] {
+            assert_eq!(demangle(plain.as_bytes()), None, "{plain}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_doubles_with_every_letter_ends() {
+        let mut mangled = "_Z1fI1aE".to_owned();
+        for _ in 0..40 {
+            mangled = mangled.replace("1aE", "St4pairI1aS_EE");
+        }
+        let _ = demangle(mangled.as_bytes());
+        let doubling = format!("_Z1f{}", "PFS_S_E".repeat(60));
+        let _ = demangle(doubling.as_bytes());
+    }
+}

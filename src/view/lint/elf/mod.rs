@@ -1,0 +1,352 @@
+//! ELF files: what the rules ask of one, read once.
+
+mod header;
+mod interpreter;
+mod linking;
+mod marks;
+mod segments;
+mod versions;
+
+use object::LittleEndian as LE;
+use object::elf;
+
+use super::bytes::{Bytes, Field};
+use super::report::{Place, Report};
+use super::rule::{Check, Kind, Loader, Rule, Subject};
+use super::{Lint, unsupported};
+use crate::error::Error;
+use crate::target::Architecture;
+
+/// The families of rules, in the order in which they look.
+pub(super) const FAMILIES: &[&[Rule]] = &[
+    header::RULES,
+    segments::RULES,
+    marks::RULES,
+    interpreter::RULES,
+    linking::RULES,
+    versions::RULES,
+];
+
+/// More program headers than these no kernel reads: `load_elf_phdrs` takes at most 64 KiB of them.
+const MOST_SEGMENTS: u64 = 65536 / PROGRAM_HEADER_SIZE;
+const PROGRAM_HEADER_SIZE: u64 = size_of::<elf::ProgramHeader64<LE>>() as u64;
+
+/// Files are no longer (`off_t`), so what lies behind an offset by a count of 32 bits has one too.
+const MOST_OFFSET: u64 = i64::MAX as u64;
+
+/// Pages of every kernel for x86-64, and of most for arm64.
+const PAGE: u64 = 0x1000;
+/// The largest pages of kernels for arm64.
+const LARGE_PAGE: u64 = 0x1_0000;
+
+/// A file as the kernel and the dynamic linker see it.
+#[derive(Debug)]
+pub(super) struct Elf<'d> {
+    data: Bytes<'d>,
+    header: elf::FileHeader64<LE>,
+    architecture: Architecture,
+    kind: Kind,
+    /// `None` where the program headers cannot be read: their rules say why.
+    segments: Option<Vec<Segment>>,
+    dynamic: Option<Dynamic>,
+}
+
+/// A program header.
+#[derive(Clone, Copy, Debug)]
+struct Segment {
+    index: usize,
+    /// Where it lies in the file.
+    header: u64,
+    kind: elf::ProgramType,
+    flags: u32,
+    offset: u64,
+    address: u64,
+    file_size: u64,
+    size: u64,
+    align: u64,
+}
+
+impl Segment {
+    /// Where a field of it lies.
+    fn place(&self, field: Field) -> Place {
+        let structure = format!("program header {} ({}), {}", self.index, self.name(), field.name);
+        Place::new(self.header + field.offset, field.size, structure)
+    }
+
+    fn name(&self) -> String {
+        const NAMES: &[(elf::ProgramType, &str)] = &[
+            (elf::PT_LOAD, "PT_LOAD"),
+            (elf::PT_DYNAMIC, "PT_DYNAMIC"),
+            (elf::PT_INTERP, "PT_INTERP"),
+            (elf::PT_NOTE, "PT_NOTE"),
+            (elf::PT_PHDR, "PT_PHDR"),
+            (elf::PT_TLS, "PT_TLS"),
+            (elf::PT_GNU_STACK, "PT_GNU_STACK"),
+            (elf::PT_GNU_RELRO, "PT_GNU_RELRO"),
+            (elf::PT_GNU_PROPERTY, "PT_GNU_PROPERTY"),
+        ];
+        let known = NAMES.iter().find(|(kind, _)| *kind == self.kind);
+        known.map_or_else(|| format!("type {:#x}", self.kind.0), |(_, name)| (*name).to_owned())
+    }
+
+    fn has(&self, flag: elf::ProgramFlags) -> bool {
+        self.flags & flag.0 != 0
+    }
+
+    /// The address behind it, or the last one.
+    fn end(&self) -> u64 {
+        self.address.saturating_add(self.size)
+    }
+
+    /// Whether it has these addresses in memory.
+    fn holds(&self, address: u64, size: u64) -> bool {
+        address >= self.address && address.checked_add(size).is_some_and(|end| end <= self.end())
+    }
+
+    /// Where these addresses lie in the file, if all of them do.
+    fn file_offset(&self, address: u64, size: u64) -> Option<u64> {
+        let inside = address.checked_sub(self.address)?;
+        let is_inside = inside.checked_add(size)? <= self.file_size;
+        self.offset.checked_add(inside).filter(|offset| is_inside && *offset <= MOST_OFFSET)
+    }
+}
+
+/// The table that the dynamic linker reads first.
+#[derive(Debug)]
+struct Dynamic {
+    /// Up to `DT_NULL`, without it.
+    entries: Vec<Entry>,
+    is_terminated: bool,
+}
+
+/// An entry of the dynamic table.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    tag: elf::DynamicTag,
+    value: u64,
+    /// Where it lies in the file.
+    offset: u64,
+}
+
+impl Entry {
+    fn place(&self, name: &str) -> Place {
+        Place::new(
+            self.offset,
+            size_of::<elf::Dyn64<LE>>() as u64,
+            format!("dynamic table, {name}"),
+        )
+    }
+}
+
+impl Dynamic {
+    fn read(data: Bytes<'_>, segment: &Segment) -> Self {
+        let size = size_of::<elf::Dyn64<LE>>() as u64;
+        let mut entries = Vec::new();
+        let mut is_terminated = false;
+        for index in 0..segment.file_size / size {
+            let Some(offset) = segment.offset.checked_add(index * size) else { break };
+            let Some(entry) = data.read::<elf::Dyn64<LE>>(offset) else { break };
+            let tag = entry.d_tag.get(LE);
+            if tag == elf::DT_NULL {
+                is_terminated = true;
+                break;
+            }
+            entries.push(Entry { tag, value: entry.d_val.get(LE), offset });
+        }
+        Self { entries, is_terminated }
+    }
+
+    /// The entry of a tag: the last one, as dynamic linkers take it.
+    fn entry(&self, tag: elf::DynamicTag) -> Option<&Entry> {
+        self.entries.iter().rev().find(|entry| entry.tag == tag)
+    }
+
+    fn value(&self, tag: elf::DynamicTag) -> Option<u64> {
+        self.entry(tag).map(|entry| entry.value)
+    }
+
+    fn all(&self, tag: elf::DynamicTag) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(move |entry| entry.tag == tag)
+    }
+}
+
+impl<'d> Elf<'d> {
+    fn field(field: Field) -> Place {
+        Place::new(field.offset, field.size, format!("ELF header, {}", field.name))
+    }
+
+    fn segments(&self) -> &[Segment] {
+        self.segments.as_deref().unwrap_or_default()
+    }
+
+    fn of_kind(&self, kind: elf::ProgramType) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.segments().iter().filter(move |segment| segment.kind == kind)
+    }
+
+    fn loads(&self) -> impl DoubleEndedIterator<Item = &Segment> {
+        self.of_kind(elf::PT_LOAD)
+    }
+
+    fn first(&self, kind: elf::ProgramType) -> Option<&Segment> {
+        self.of_kind(kind).next()
+    }
+
+    /// The load segment whose addresses in memory these are.
+    fn load_at(&self, address: u64, size: u64) -> Option<&Segment> {
+        self.loads().find(|segment| segment.holds(address, size))
+    }
+
+    /// Where the file has these addresses.
+    fn file_offset(&self, address: u64, size: u64) -> Option<u64> {
+        self.loads().find_map(|segment| segment.file_offset(address, size))
+    }
+
+    /// Whether the system moves it to where it has room.
+    fn is_position_independent(&self) -> bool {
+        self.header.e_type.get(LE) == elf::ET_DYN
+    }
+
+    /// The path of the dynamic linker, as the file has it.
+    fn interpreter(&self) -> Option<(&Segment, &'d [u8])> {
+        let segment = self.first(elf::PT_INTERP)?;
+        self.data.slice(segment.offset, segment.file_size).map(|path| (segment, path))
+    }
+
+    /// A name of the dynamic linker's string table.
+    fn dynamic_string(&self, offset: u64) -> Option<&'d [u8]> {
+        let dynamic = self.dynamic.as_ref()?;
+        let (table, size) = (dynamic.value(elf::DT_STRTAB)?, dynamic.value(elf::DT_STRSZ)?);
+        if offset >= size {
+            return None;
+        }
+        let strings = Bytes(self.data.slice(self.file_offset(table, size)?, size)?);
+        strings.c_string(offset)
+    }
+}
+
+/// Reads a file and looks at it with every rule for ELF.
+pub(super) fn lint(data: Bytes<'_>) -> Result<Lint, Error> {
+    let machine = data.u16(field!(elf::FileHeader64<LE>, e_machine).offset);
+    let architecture = match machine.map(elf::Machine) {
+        None | Some(elf::EM_X86_64) => Architecture::X86_64,
+        Some(elf::EM_AARCH64) => Architecture::Aarch64,
+        Some(machine) => {
+            let class = if data.0.get(4) == Some(&elf::ELFCLASS32.0) { "a 32-bit" } else { "an" };
+            let what = format!("it is {class} ELF file for another machine ({})", machine.0);
+            return Err(unsupported(&what));
+        }
+    };
+    let Some(header) = data.read::<elf::FileHeader64<LE>>(0) else {
+        return Ok(truncated(data, architecture));
+    };
+    let mut elf =
+        Elf { data, header, architecture, kind: Kind::Program, segments: None, dynamic: None };
+    elf.segments = read_segments(data, &elf.header);
+    elf.dynamic = elf.first(elf::PT_DYNAMIC).map(|segment| Dynamic::read(data, segment));
+    elf.kind = kind(&elf);
+    let subject = subject(&elf);
+    let mut report = Report::new(&subject);
+    look(&elf, &mut report, FAMILIES.iter().copied().flatten());
+    let kind = match elf.kind {
+        Kind::Program => "program",
+        Kind::Library => "shared library",
+    };
+    Ok(Lint { file: format!("ELF64 {kind}, {architecture}"), findings: report.findings })
+}
+
+/// A file that ends inside its header has nothing else to be looked at.
+fn truncated(data: Bytes<'_>, architecture: Architecture) -> Lint {
+    let mut whole = [0; size_of::<elf::FileHeader64<LE>>()];
+    whole[..data.0.len()].copy_from_slice(data.0);
+    let header = Bytes(&whole).read(0).expect("just as large");
+    let kind = Kind::Program;
+    let elf = Elf { data, header, architecture, kind, segments: None, dynamic: None };
+    let subject = subject(&elf);
+    let mut report = Report::new(&subject);
+    look(&elf, &mut report, header::RULES.iter().take(1));
+    Lint { file: "ELF64, truncated".into(), findings: report.findings }
+}
+
+fn look(elf: &Elf<'_>, report: &mut Report<'_>, rules: impl Iterator<Item = &'static Rule>) {
+    for rule in rules {
+        if let Check::Elf(check) = rule.check
+            && report.begin(rule)
+        {
+            check(elf, report);
+            report.end();
+        }
+    }
+}
+
+fn read_segments(data: Bytes<'_>, header: &elf::FileHeader64<LE>) -> Option<Vec<Segment>> {
+    let count = u64::from(header.e_phnum.get(LE));
+    let has_entries = u64::from(header.e_phentsize.get(LE)) == PROGRAM_HEADER_SIZE
+        && (1..=MOST_SEGMENTS).contains(&count);
+    if !has_entries {
+        return None;
+    }
+    (0..count)
+        .zip(0..)
+        .map(|(number, index)| {
+            let at = header.e_phoff.get(LE).checked_add(number * PROGRAM_HEADER_SIZE)?;
+            let header = data.read::<elf::ProgramHeader64<LE>>(at)?;
+            Some(Segment {
+                index,
+                header: at,
+                kind: header.p_type.get(LE),
+                flags: header.p_flags.get(LE).0,
+                offset: header.p_offset.get(LE),
+                address: header.p_vaddr.get(LE),
+                file_size: header.p_filesz.get(LE),
+                size: header.p_memsz.get(LE),
+                align: header.p_align.get(LE),
+            })
+        })
+        .collect()
+}
+
+/// Programs and libraries have one type in the header; what else they have tells them apart.
+fn kind(elf: &Elf<'_>) -> Kind {
+    let Some(dynamic) = &elf.dynamic else { return Kind::Program };
+    let is_program =
+        dynamic.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & u64::from(elf::DF_1_PIE.0) != 0);
+    let is_linked = [elf::DT_SONAME, elf::DT_NEEDED, elf::DT_HASH, elf::DT_GNU_HASH]
+        .iter()
+        .any(|tag| dynamic.entry(*tag).is_some());
+    let is_library = elf.is_position_independent()
+        && elf.first(elf::PT_INTERP).is_none()
+        && !is_program
+        && is_linked;
+    if is_library { Kind::Library } else { Kind::Program }
+}
+
+/// Who loads it.
+fn subject(elf: &Elf<'_>) -> Subject {
+    let mut loaders = vec![Loader::Linux, Loader::Tools];
+    if elf.architecture == Architecture::Aarch64 {
+        loaders.push(Loader::LinuxLargePages);
+    }
+    let needs_musl = || {
+        let dynamic = elf.dynamic.as_ref();
+        let needed = dynamic.into_iter().flat_map(|dynamic| dynamic.all(elf::DT_NEEDED));
+        let mut names = needed.filter_map(|entry| elf.dynamic_string(entry.value));
+        names.any(|name| name == b"libc.so" || name.starts_with(b"libc.musl-"))
+    };
+    let mut others = Vec::new();
+    match elf.interpreter() {
+        Some((_, path)) if path.windows(7).any(|part| part == b"ld-musl") => {
+            loaders.push(Loader::Musl);
+        }
+        Some(_) => loaders.push(Loader::Glibc),
+        None if elf.kind == Kind::Library && needs_musl() => loaders.push(Loader::Musl),
+        None if elf.kind == Kind::Library => loaders.push(Loader::Glibc),
+        None => {}
+    }
+    // Without a dynamic linker, what start-up code of the program's own does is its affair.
+    if loaders.contains(&Loader::Glibc) || loaders.contains(&Loader::Musl) {
+        others.extend([Loader::Glibc, Loader::GlibcAsProgram, Loader::Musl]);
+    }
+    Subject { loaders, others, architecture: elf.architecture, kind: elf.kind, sdk: None }
+}
+
+use super::bytes::field;

@@ -1,0 +1,102 @@
+//! Fixups as opcodes (`LC_DYLD_INFO`), which older systems read and newer ones still take.
+
+use object::LittleEndian as LE;
+use object::macho;
+
+use super::{MachO, WRITE};
+use crate::view::lint::report::{Place, Report};
+use crate::view::lint::rule::Loader::Dyld;
+use crate::view::lint::rule::{Check, Rule, error};
+use crate::view::reader::Damage;
+use crate::view::reader::macho::{BindTable, MachO as Reader};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "macho/fixup-opcode",
+        demand: "rebase and bind opcodes are known and complete",
+        by: &[error(Dyld)],
+        symptom: "dyld: `bad rebase opcode`, `bad bind opcode`, and abort (SIGABRT)",
+        cure: "write the opcodes anew, ended by DONE (0)",
+        source: "dyld mach_o/RebaseOpcodes.cpp, valid; mach_o/BindOpcodes.cpp, valid",
+        check: Check::MachO(opcodes),
+    },
+    Rule {
+        name: "macho/fixup-location",
+        demand: "opcodes fix up places in writable segments",
+        by: &[error(Dyld)],
+        symptom: "dyld: `… is outside segment`, or SIGBUS in dyld before the program starts",
+        cure: "correct segment and offset; move what holds addresses to __DATA_CONST or __DATA",
+        source: "dyld mach_o/RebaseOpcodes.cpp, invalidRebase; mach_o/BindOpcodes.cpp, invalidBind",
+        check: Check::MachO(locations),
+    },
+];
+
+/// Each place that opcodes fix up: where the opcodes lie, and the place.
+fn places(macho: &MachO<'_>) -> Vec<(u64, Result<Option<u64>, Damage>)> {
+    let mut places = Vec::new();
+    let Ok(reader) = Reader::open(macho.data.0) else { return places };
+    let Ok(Some(info)) = reader.dyld_info() else { return places };
+    let rebases = u64::from(info.rebase_off.get(reader.endian));
+    places
+        .extend(reader.rebases(info).map(|rebase| (rebases, rebase.map(|rebase| rebase.address))));
+    for (table, offset) in [
+        (BindTable::Bind, info.bind_off),
+        (BindTable::Weak, info.weak_bind_off),
+        (BindTable::Lazy, info.lazy_bind_off),
+    ] {
+        let offset = u64::from(offset.get(reader.endian));
+        let binds = reader.binds(info, table);
+        places.extend(binds.map(|bind| (offset, bind.map(|bind| bind.address))));
+    }
+    places
+}
+
+/// Whether there are opcodes that lie in the file: where they do not, another rule says so.
+fn has_opcodes(macho: &MachO<'_>) -> bool {
+    let command = macho.first(macho::LC_DYLD_INFO_ONLY).or(macho.first(macho::LC_DYLD_INFO));
+    let info = command.and_then(|command| macho.read::<macho::DyldInfoCommand<LE>>(command));
+    info.is_some_and(|info| {
+        let parts = [
+            (info.rebase_off, info.rebase_size),
+            (info.bind_off, info.bind_size),
+            (info.weak_bind_off, info.weak_bind_size),
+            (info.lazy_bind_off, info.lazy_bind_size),
+        ];
+        parts.iter().all(|(offset, size)| {
+            macho.data.slice(offset.get(LE).into(), size.get(LE).into()).is_some()
+        })
+    })
+}
+
+fn opcodes(macho: &MachO<'_>, report: &mut Report<'_>) {
+    if !has_opcodes(macho) {
+        return;
+    }
+    for (offset, place) in places(macho) {
+        if let Err(damage) = place {
+            let at = damage.offset.unwrap_or(offset);
+            report.add(Place::new(at, 1, damage.structure.into_owned()), damage.message);
+        }
+    }
+}
+
+fn locations(macho: &MachO<'_>, report: &mut Report<'_>) {
+    if !has_opcodes(macho) {
+        return;
+    }
+    for (offset, place) in places(macho) {
+        let message = match place {
+            Err(_) => continue,
+            Ok(None) => "a place outside its segment".to_owned(),
+            Ok(Some(address)) => match macho.segment_at(address) {
+                Some(segment) if segment.initial & WRITE != 0 => continue,
+                Some(segment) => format!("{address:#x} in {}, which is not writable", segment.name),
+                None => format!("{address:#x}, which no segment holds"),
+            },
+        };
+        report.add(
+            Place::new(offset, 1, "rebase and bind opcodes"),
+            format!("they fix up {message}"),
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! Windows, as wine has it: C by clang and lld, in the way of MinGW.
+
+use libtest_mimic::Trial;
+use minild::Target;
+
+use crate::bench::{Bench, fixture};
+use crate::c::no_compiler;
+use crate::runners::no_runner;
+use crate::trials::{Checked, needing};
+
+const TARGETS: [Target; 2] = [Target::X86_64_WINDOWS, Target::AARCH64_WINDOWS];
+
+type Check = fn(&Bench) -> Checked;
+
+const CHECKS: &[(&str, Check)] = &[
+    ("used_by_c", used_by_c),
+    ("loaded_by_c", loaded_by_c),
+    ("uses_c", uses_c),
+    ("missing_library", missing_library),
+];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = Vec::new();
+    for target in TARGETS {
+        for &(name, check) in CHECKS {
+            let name = format!("windows::{}::{name}", target.architecture);
+            let missing = no_runner(target).or_else(|| no_compiler(target));
+            trials.push(needing(missing, name, move || check(&Bench::new(target))));
+        }
+    }
+    trials
+}
+
+fn sum(bench: &Bench) -> Checked {
+    bench.build(&fixture("sum.toml"), "libsum.dll").map(drop)
+}
+
+/// Wrong would be: a library that a linker does not take, that is not relocated, whose entry does not run, whose
+/// variables are not the program's, or that does not pass another library's function on.
+fn used_by_c(bench: &Bench) -> Checked {
+    sum(bench)?;
+    bench.c_program("use.c", &["libsum.dll"], "use.exe")?;
+    let used = "the library speaks\n42 21, base 8, calls 2, ready 1\nlength 7\n";
+    bench.run("use.exe", &[])?.is(42, used)
+}
+
+/// Wrong would be: names out of order, numbers that are not those that were asked for.
+fn loaded_by_c(bench: &Bench) -> Checked {
+    sum(bench)?;
+    bench.c_program("load.c", &[], "load.exe")?;
+    bench.run("load.exe", &[])?.is(42, "42 2, calls 2, missing 0\n3 103 5, none 0\n")
+}
+
+/// Wrong would be: imports by name and by number that are not those of another linker's library, or a program's
+/// exports that the library does not find.
+fn uses_c(bench: &Bench) -> Checked {
+    bench.c_library("plugin.c", ("host.exe", &["answer"]), "plugin.dll")?;
+    // lld numbers exports in the order of their names: ask, shared, triple.
+    let spec = fixture("host.toml").replace("ordinal = 3", "ordinal = 1");
+    bench.build(&spec, "host.exe")?;
+    bench.run("host.exe", &[])?.is(42, "the host ends\n")
+}
+
+fn missing_library(bench: &Bench) -> Checked {
+    bench.build(&fixture("host.toml"), "host.exe")?;
+    let shown = bench.run_in(&[("WINEDEBUG", "err+module")], "host.exe", &[])?;
+    // STATUS_DLL_NOT_FOUND, 0xc0000135: wine keeps eight bits of it.
+    shown.complains(0x35, "plugin.dll")
+}

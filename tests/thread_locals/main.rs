@@ -1,0 +1,161 @@
+//! Libraries with thread-local variables, initialisers and finalisers: linked with programs and loaded after they
+//! have started, with threads from before and after; executed by each system's own loader.
+//!
+//! Each trial has a name: `cargo test --test thread_locals loaded_by_c::glibc`.
+
+// What another binary uses of them, too.
+#[allow(dead_code)]
+#[path = "../support/bench.rs"]
+mod bench;
+#[path = "../support/runners.rs"]
+mod runners;
+#[path = "../support/trials.rs"]
+mod trials;
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::Arguments;
+use minild::target::TARGETS;
+use minild::{OperatingSystem, Target};
+
+use bench::{Bench, tool};
+use runners::no_runner;
+use trials::{Checked, missing, needing};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/thread_locals");
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    let has_libraries = TARGETS.iter().filter(|row| row.library_suffix.is_some());
+    for target in has_libraries.map(|row| row.target) {
+        let name = format!("linked::{target}");
+        trials.push(needing(no_runner(target), name, move || linked(target)));
+        if target.operating_system != OperatingSystem::MacOs {
+            let name = format!("loaded::{target}");
+            trials.push(needing(no_runner(target), name, move || loaded(target)));
+        }
+    }
+    for libc in &LIBCS {
+        let missing = || {
+            let runner = no_runner(Target::X86_64_LINUX);
+            runner.or_else(|| missing(libc.compiler, libc.package))
+        };
+        let name = format!("linked_by_c::{}", libc.name);
+        trials.push(needing(missing(), name, move || linked_by_c(libc)));
+        let name = format!("loaded_by_c::{}", libc.name);
+        trials.push(needing(missing(), name, move || loaded_by_c(libc)));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn fixture(name: &str) -> String {
+    fs::read_to_string(Path::new(FIXTURES).join(name)).expect("the fixture is part of the package")
+}
+
+/// The library's file name for a target.
+fn library_name(target: Target) -> String {
+    format!("libtls{}", target.row().library_suffix.expect("only targets with libraries are asked"))
+}
+
+/// Wrong would be: a variable that two threads share, that is not aligned or not as the template says, a template
+/// without the library's place, an import that is another variable, an initialiser or a finaliser that nobody
+/// runs.
+fn linked(target: Target) -> Checked {
+    let bench = Bench::new(target);
+    bench.build(&fixture("library.toml"), &library_name(target))?;
+    bench.build(&fixture("linked.toml"), "linked.exe")?;
+    says_all_lines(&bench, &["linked.exe"])
+}
+
+/// The same for a library that the program loads when it runs already.
+fn loaded(target: Target) -> Checked {
+    let bench = Bench::new(target);
+    let name = library_name(target);
+    bench.build(&fixture("library.toml"), &name)?;
+    bench.build(&fixture("loaded.toml"), "loaded.exe")?;
+    says_all_lines(&bench, &["loaded.exe", &format!("./{name}")])
+}
+
+/// Files of programs and of what they load are written out at different times, so the order is not asked for.
+fn says_all_lines(bench: &Bench, command: &[&str]) -> Checked {
+    let shown = bench.run(command[0], &command[1..])?;
+    let mut lines: Vec<_> = shown.stdout.lines().collect();
+    lines.sort_unstable();
+    if shown.status == 42 && lines == ["every thread has its own", "finalised", "initialised"] {
+        return Ok(());
+    }
+    Err(format!("{shown:#?}").into())
+}
+
+/// A C library, and what compiles for it.
+struct Libc {
+    name: &'static str,
+    compiler: &'static str,
+    package: &'static str,
+    /// The library that has `__tls_get_addr`.
+    tls_get_addr: &'static str,
+    options: &'static [&'static str],
+    /// Whether it loads libraries whose variables want a fixed distance from the thread pointer.
+    has_spare_room: bool,
+}
+
+static LIBCS: [Libc; 2] = [
+    Libc {
+        name: "glibc",
+        compiler: "clang",
+        package: "clang",
+        tls_get_addr: "ld-linux-x86-64.so.2",
+        options: &["-ldl", "-lpthread"],
+        has_spare_room: true,
+    },
+    Libc {
+        name: "musl",
+        compiler: "musl-gcc",
+        package: "musl-tools",
+        tls_get_addr: "libc.so",
+        options: &[],
+        has_spare_room: false,
+    },
+];
+
+impl Libc {
+    fn libraries(&self) -> Result<Bench, libtest_mimic::Failed> {
+        let bench = Bench::new(Target::X86_64_LINUX);
+        for (spec, name) in [("library.toml", "libtls.so"), ("fast.toml", "libfast.so")] {
+            let spec = fixture(spec).replace("ld-linux-x86-64.so.2", self.tls_get_addr);
+            bench.build(&format!("libc = \"{}\"\n{spec}", self.name), name)?;
+        }
+        Ok(bench)
+    }
+
+    fn compile(&self, bench: &Bench, options: &[&str]) -> Checked {
+        let mut command = Command::new(self.compiler);
+        command.args(["-Wall", "-Werror", "-O1", "-o", "partner"]);
+        command.arg(Path::new(FIXTURES).join("partner.c")).args(options).args(self.options);
+        tool(command.current_dir(bench.path(".")))?;
+        Ok(())
+    }
+}
+
+/// Wrong would be: a library that a linker does not take, an exported variable that is not the library's, or
+/// anything that is wrong in [`linked`].
+fn linked_by_c(libc: &Libc) -> Checked {
+    let bench = libc.libraries()?;
+    let options = ["-DLINKED", "-L.", "-ltls", "-lfast", "-Wl,-rpath,$ORIGIN,--fatal-warnings"];
+    libc.compile(&bench, &options)?;
+    let said = "initialised\nmain\nevery thread has its own\nfinalised\n";
+    bench.run("partner", &[])?.is(42, said)
+}
+
+/// Wrong would be: variables that a thread from before the library does not have.
+fn loaded_by_c(libc: &Libc) -> Checked {
+    let bench = libc.libraries()?;
+    libc.compile(&bench, &[])?;
+    let libraries = ["./libtls.so", "./libfast.so"];
+    let libraries = if libc.has_spare_room { &libraries[..] } else { &libraries[..1] };
+    let said = "main\ninitialised\nevery thread has its own\nfinalised\n";
+    bench.run("partner", libraries)?.is(42, said)
+}
