@@ -215,6 +215,7 @@ pub enum Forwards {
 
 /// What the system does when it loads a program, as far as it decides what the link has to add.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a question that a system answers by itself
 pub struct Loader {
     /// Whether it applies the relocations that are left for load time; if not, the program must.
     pub relocates: bool,

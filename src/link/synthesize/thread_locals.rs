@@ -28,7 +28,7 @@ const INDEX: usize = 4;
 pub(super) fn check(
     synthesized: &Synthesized<'_>,
     loader: Loader,
-    place: Place,
+    place: &Place,
     relocation: &Relocation,
     symbol: SymbolId,
     import: Option<ImportId>,
