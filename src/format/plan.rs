@@ -156,8 +156,6 @@ pub enum ThreadLocals {
     Variables {
         /// The function that a description names until the loader has prepared it.
         bootstrap: &'static str,
-        /// The library that has that function.
-        library: &'static str,
     },
     /// By the number that the loader gives to the program's thread-locals: it finds the template by a
     /// directory.

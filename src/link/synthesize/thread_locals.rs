@@ -198,14 +198,14 @@ pub(super) fn make_variables(
     wanted: &Wanted,
     errors: &mut Collector,
 ) {
-    let ThreadLocals::Variables { bootstrap, .. } = loader.thread_locals else { return };
+    let ThreadLocals::Variables { bootstrap } = loader.thread_locals else { return };
     let Some(&first) = wanted.variables.first() else { return };
     let Some((function, import)) = synthesized.import_called(bootstrap) else {
         let message = format!(
             "what describes a thread-local variable names `{bootstrap}`, and this program does not import it"
         );
         let error = Error::new(ErrorKind::Missing, message).at(Place::Symbol(first), "");
-        return errors.push(error.help("`format::import_thread_locals` adds it"));
+        return errors.push(error.help("`arch::start_up::import_thread_locals` adds it"));
     };
     synthesized.imports.insert(function, import);
     let arch = crate::arch::of(synthesized.program().target.architecture);
