@@ -1,6 +1,6 @@
 //! `minild lint`: which loaders' rules a file breaks, with what a user would see of it.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -13,6 +13,7 @@ use minild::error::nearest_name;
 use minild::view::lint::{self, Finding, Lint, Rule, Severity};
 use serde::Serialize;
 
+use super::report::{Report, Source};
 use super::table::{Side, Table};
 use super::{Failure, print};
 
@@ -70,22 +71,39 @@ pub(super) fn lint(arguments: &Arguments) -> Result<ExitCode, Failure> {
         return list(arguments.format);
     }
     let looked: Vec<_> = arguments.files.iter().map(|path| look(path)).collect();
+    let unread = unread(&looked);
     match arguments.format {
-        Format::Text => print::text(&text(&looked))?,
-        Format::Json => print::json(&document(&looked))?,
-        Format::Sarif => print::json(&sarif::document(&looked))?,
+        Format::Text => {
+            print::text(&text(&looked))?;
+            unread.print(super::Format::Text)?;
+        }
+        Format::Json => print::json(&document(&looked, &unread))?,
+        Format::Sarif => print::pretty(&sarif::document(&looked))?,
     }
-    let is_bad = |looked: &Looked<'_>| match &looked.result {
-        Ok(lint) => lint.worst() == Some(Severity::Error),
-        Err(_) => true,
-    };
-    Ok(if looked.iter().any(is_bad) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    let lints = looked.iter().filter_map(|looked| looked.result.as_ref().ok());
+    let is_broken = lints.map(Lint::worst).any(|worst| worst == Some(Severity::Error));
+    let is_well = unread.is_empty() && !is_broken;
+    Ok(if is_well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn look(path: &Path) -> Looked<'_> {
-    let bytes = fs::read(path)
-        .map_err(|error| Error::new(ErrorKind::File, format!("cannot be read: {error}")));
+    let bytes = fs::read(path).map_err(|error| {
+        let message = format!("cannot read {}: {error}", path.display());
+        Error::new(ErrorKind::File, message)
+    });
     Looked { path, result: bytes.and_then(|bytes| lint::lint(&bytes)) }
+}
+
+/// What kept files from being looked at.
+fn unread(looked: &[Looked<'_>]) -> Report {
+    let mut report = Report::default();
+    for looked in looked {
+        if let Err(error) = &looked.result {
+            let source = Source { name: looked.path.display().to_string(), text: String::new() };
+            report.merge(Report::new(source, vec![error.clone().into()]));
+        }
+    }
+    report
 }
 
 const fn level(severity: Severity) -> Level<'static> {
@@ -105,41 +123,32 @@ fn loaders(finding: &Finding) -> String {
     }
 }
 
+/// Each finding under a title, a blank line behind it; then what each file is, and how many it has.
 fn text(looked: &[Looked<'_>]) -> String {
     let renderer = Renderer::styled();
     let mut text = String::new();
     for Looked { path, result } in looked {
-        let path = path.display().to_string();
-        match result {
-            Err(error) => {
-                let title = Level::ERROR.primary_title(format!("{path}: {error}"));
-                let group = Group::with_title(title.id(error.kind.name()));
-                text.push_str(&renderer.render(&[group]));
-                text.push('\n');
-            }
-            Ok(lint) => {
-                for finding in &lint.findings {
-                    let title = level(finding.severity).primary_title(&finding.message);
-                    let place =
-                        format!("{path}:{:#x} ({})", finding.place.offset, finding.place.structure);
-                    let group = Group::with_title(title.id(finding.rule.name))
-                        .element(Origin::path(place))
-                        .element(Level::NOTE.message(format!(
-                            "{}: {}",
-                            loaders(finding),
-                            finding.rule.demand
-                        )))
-                        .element(Level::NOTE.message(finding.rule.symptom))
-                        .element(Level::HELP.message(finding.rule.cure));
-                    text.push_str(&renderer.render(&[group]));
-                    text.push_str("\n\n");
-                }
-                // Writing to a string cannot fail.
-                let _ = writeln!(text, "{path}: {}: {}", lint.file, counts(lint));
-            }
+        let Ok(lint) = result else { continue };
+        let path = path.display();
+        for finding in &lint.findings {
+            text.push_str(&renderer.render(&[group(&path, finding)]));
+            text.push_str("\n\n");
         }
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{path}: {}: {}", lint.file, counts(lint));
     }
     text
+}
+
+fn group<'f>(path: &impl Display, finding: &'f Finding) -> Group<'f> {
+    let place = format!("{path}:{:#x} ({})", finding.place.offset, finding.place.structure);
+    let demand = format!("{}: {}", loaders(finding), finding.rule.demand);
+    let title = level(finding.severity).primary_title(&finding.message);
+    Group::with_title(title.id(finding.rule.name))
+        .element(Origin::path(place))
+        .element(Level::NOTE.message(demand))
+        .element(Level::NOTE.message(finding.rule.symptom))
+        .element(Level::HELP.message(finding.rule.cure))
 }
 
 /// `1 error, 2 warnings`, or that there are none.
@@ -159,22 +168,19 @@ fn counts(lint: &Lint) -> String {
     if counts.is_empty() { "no findings".to_owned() } else { counts.join(", ") }
 }
 
-/// The document's own version: it is raised when a key changes its meaning or goes.
-const VERSION: u32 = 1;
-
 #[derive(Serialize)]
-struct Document<'a> {
-    version: u32,
+struct Document<'a, E> {
     files: Vec<JsonFile<'a>>,
+    /// What kept other files from being looked at.
+    #[serde(flatten)]
+    errors: E,
 }
 
 #[derive(Serialize)]
 struct JsonFile<'a> {
     path: String,
-    /// What it is; absent where it could not be looked at.
-    file: Option<&'a str>,
-    /// Why it could not be looked at.
-    error: Option<String>,
+    /// What it is.
+    file: &'a str,
     findings: Vec<JsonFinding<'a>>,
 }
 
@@ -193,22 +199,13 @@ struct JsonFinding<'a> {
     cure: &'static str,
 }
 
-fn document<'a>(looked: &'a [Looked<'_>]) -> Document<'a> {
-    let files = looked.iter().map(|Looked { path, result }| {
-        let path = path.display().to_string();
-        match result {
-            Err(error) => {
-                JsonFile { path, file: None, error: Some(error.to_string()), findings: Vec::new() }
-            }
-            Ok(lint) => JsonFile {
-                path,
-                file: Some(&lint.file),
-                error: None,
-                findings: lint.findings.iter().map(json_finding).collect(),
-            },
-        }
+fn document<'a>(looked: &'a [Looked<'_>], unread: &Report) -> Document<'a, impl Serialize> {
+    let files = looked.iter().filter_map(|Looked { path, result }| {
+        let lint = result.as_ref().ok()?;
+        let findings = lint.findings.iter().map(json_finding).collect();
+        Some(JsonFile { path: path.display().to_string(), file: &lint.file, findings })
     });
-    Document { version: VERSION, files: files.collect() }
+    Document { files: files.collect(), errors: unread.json() }
 }
 
 fn json_finding(finding: &Finding) -> JsonFinding<'_> {
@@ -298,7 +295,6 @@ fn explain(name: &str, format: Format) -> Result<ExitCode, Failure> {
 fn list(format: Format) -> Result<ExitCode, Failure> {
     #[derive(Serialize)]
     struct Rules {
-        version: u32,
         rules: Vec<JsonRule>,
     }
     match format {
@@ -317,7 +313,7 @@ fn list(format: Format) -> Result<ExitCode, Failure> {
         }
         Format::Json => {
             let rules = lint::rules().map(json_rule).collect();
-            print::json(&Rules { version: VERSION, rules })?;
+            print::json(&Rules { rules })?;
         }
         Format::Sarif => return Err(no_findings()),
     }

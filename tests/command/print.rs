@@ -111,7 +111,8 @@ fn every_document_has_its_version_and_every_key_is_described() {
     let folder = Folder::new();
     folder
         .write("exits.toml", &format!("{EXITS}\n[[test]]\nexit = 41\n"))
-        .write("undefined.toml", UNDEFINED);
+        .write("undefined.toml", UNDEFINED)
+        .write("broken", "\x7fELF");
     for (status, arguments) in [
         (0, &["build", "exits.toml", "--timings"][..]),
         (1, &["build", "undefined.toml"]),
@@ -120,6 +121,11 @@ fn every_document_has_its_version_and_every_key_is_described() {
         (0, &["layout", &sample("pointers.toml")]),
         (1, &["test", "exits.toml", "--target", "host"]),
         (0, &["targets"]),
+        (0, &["new", "fresh"]),
+        (0, &["lint", "exits-x86_64-linux"]),
+        (0, &["lint", "--rules"]),
+        (0, &["lint", "--explain", "pe/section-gap"]),
+        (1, &["lint", "exits.toml", "broken"]),
     ] {
         let document = json(&folder, status, arguments);
         assert_eq!(document["version"], 1, "{arguments:?}");

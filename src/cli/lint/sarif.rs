@@ -90,16 +90,13 @@ const fn level(severity: Severity) -> &'static str {
 /// A path as a relative or absolute reference (RFC 3986): what is not plain is escaped.
 fn uri(path: &Path) -> String {
     let path = path.display().to_string();
-    let mut uri = String::new();
-    for byte in path.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => {
-                uri.push(char::from(byte));
-            }
-            other => uri.push_str(&format!("%{other:02X}")),
-        }
-    }
-    uri
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes()
+        .map(|byte| match byte {
+            plain if is_plain(plain) => char::from(plain).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
 }
 
 #[cfg(test)]

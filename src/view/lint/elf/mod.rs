@@ -31,6 +31,9 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
 const MOST_SEGMENTS: u64 = 65536 / PROGRAM_HEADER_SIZE;
 const PROGRAM_HEADER_SIZE: u64 = size_of::<elf::ProgramHeader64<LE>>() as u64;
 
+/// Files are no longer (`off_t`), so what lies behind an offset by a count of 32 bits has one too.
+const MOST_OFFSET: u64 = i64::MAX as u64;
+
 /// Pages of every kernel for x86-64, and of most for arm64.
 const PAGE: u64 = 0x1000;
 /// The largest pages of kernels for arm64.
@@ -103,7 +106,8 @@ impl Segment {
     /// Where these addresses lie in the file, if all of them do.
     fn file_offset(&self, address: u64, size: u64) -> Option<u64> {
         let inside = address.checked_sub(self.address)?;
-        (inside.checked_add(size)? <= self.file_size).then(|| self.offset.checked_add(inside))?
+        let is_inside = inside.checked_add(size)? <= self.file_size;
+        self.offset.checked_add(inside).filter(|offset| is_inside && *offset <= MOST_OFFSET)
     }
 }
 

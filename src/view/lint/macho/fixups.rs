@@ -4,7 +4,7 @@ use object::LittleEndian as LE;
 use object::macho;
 
 use super::{Command, MachO, Segment, WRITE};
-use crate::view::lint::bytes::{Bytes, field};
+use crate::view::lint::bytes::{Bytes, field, up};
 use crate::view::lint::report::{Place, Report};
 use crate::view::lint::rule::Loader::Dyld;
 use crate::view::lint::rule::{Check, Rule, error};
@@ -287,7 +287,7 @@ fn starts_fault(
         ))
     } else if !(1..=14).contains(&starts.pointer_format.get(LE).0) {
         Some(format!("pointer_format is {}", starts.pointer_format.get(LE).0))
-    } else if pages * u64::from(page_size) > segment.size.next_multiple_of(0x4000) {
+    } else if pages * u64::from(page_size) > up(segment.size, 0x4000) {
         Some(format!("{} has {:#x} bytes, not {pages} pages", segment.name, segment.size))
     } else {
         None

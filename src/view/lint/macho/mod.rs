@@ -236,8 +236,10 @@ impl<'d> MachO<'d> {
     fn file_offset(&self, address: u64, size: u64) -> Option<u64> {
         let segment = self.segments.iter().find(|segment| segment.holds(address, size))?;
         let inside = address - segment.address;
-        (inside.checked_add(size)? <= segment.file_size)
-            .then(|| segment.offset.checked_add(inside))?
+        let is_inside = inside.checked_add(size)? <= segment.file_size;
+        let offset = segment.offset.checked_add(inside).filter(|_| is_inside)?;
+        // Where the file has no such bytes, their segment's own rule says so.
+        self.data.slice(offset, size).map(|_| offset)
     }
 
     fn sections(&self) -> impl Iterator<Item = (&Segment, &Section)> {

@@ -222,16 +222,21 @@ fn optional_header_size(pe: &Pe<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// Whether a loader reads so many sections.
+pub(super) fn is_section_count(pe: &Pe<'_>) -> bool {
+    pe.is_uefi || (1..=MOST_SECTIONS).contains(&pe.file.number_of_sections.get(LE))
+}
+
 fn section_count(pe: &Pe<'_>, report: &mut Report<'_>) {
     let count = pe.file.number_of_sections.get(LE);
-    if !(1..=MOST_SECTIONS).contains(&count) {
+    if !is_section_count(pe) {
         let place = pe.file(field!(FileHeader, number_of_sections));
         report.add(place, format!("there are {count} sections"));
     }
 }
 
 fn table_inside(pe: &Pe<'_>, report: &mut Report<'_>) {
-    if pe.sections.is_none() {
+    if pe.sections.is_none() && is_section_count(pe) {
         let message = format!(
             "{} section headers at {:#x}, but the file ends at {:#x}",
             pe.file.number_of_sections.get(LE),
@@ -243,6 +248,9 @@ fn table_inside(pe: &Pe<'_>, report: &mut Report<'_>) {
 }
 
 fn headers_size(pe: &Pe<'_>, report: &mut Report<'_>) {
+    if pe.sections.is_none() {
+        return;
+    }
     let size = u64::from(pe.optional.size_of_headers.get(LE));
     let table = size_of::<pe::ImageSectionHeader>() as u64 * pe.sections().len() as u64;
     let end = pe.section_table() + table;

@@ -63,7 +63,7 @@ pub(super) struct Pe<'d> {
     architecture: Architecture,
     kind: Kind,
     is_uefi: bool,
-    /// `None` where the table ends outside the file.
+    /// `None` where the table ends outside the file, or has too many for anyone to read.
     sections: Option<Vec<Section>>,
     /// Which sections, in the order of their addresses.
     by_address: Vec<usize>,
@@ -346,6 +346,9 @@ fn read(data: Bytes<'_>) -> Result<Pe<'_>, Error> {
 }
 
 fn read_sections(pe: &Pe<'_>) -> Option<Vec<Section>> {
+    if !headers::is_section_count(pe) {
+        return None;
+    }
     let table = pe.section_table();
     let size = size_of::<pe::ImageSectionHeader>() as u64;
     (0..usize::from(pe.file.number_of_sections.get(LE)))

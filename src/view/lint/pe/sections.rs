@@ -145,7 +145,9 @@ enum Fault {
 /// What is wrong with where sections lie, in the order of their addresses: where the one before ends.
 fn faults<'p>(pe: &'p Pe<'_>) -> Vec<(&'p Section, u64, Fault)> {
     let align = pe.section_alignment();
-    let headers = u64::from(pe.optional.size_of_headers.get(LE));
+    let table = size_of::<Header>() as u64 * pe.sections().len() as u64;
+    // Headers that are said to be shorter than they are have a rule of their own.
+    let headers = u64::from(pe.optional.size_of_headers.get(LE)).max(pe.section_table() + table);
     let mut expected = up(headers, align);
     let mut faults = Vec::new();
     // Without pages the file is mapped as it is.
@@ -287,7 +289,8 @@ fn raw_overlap(pe: &Pe<'_>, report: &mut Report<'_>) {
 }
 
 fn low_alignment(pe: &Pe<'_>, report: &mut Report<'_>) {
-    if !pe.has_pages() {
+    // Where addresses and offsets differ, that is the graver rule.
+    if !pe.has_pages() && with_bytes(pe).all(|section| section.address == section.offset) {
         let message =
             format!("SectionAlignment is {:#x}, a page {PAGE:#x}", pe.section_alignment());
         report.add(pe.optional(field!(OptionalHeader, section_alignment)), message);

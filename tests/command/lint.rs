@@ -1,0 +1,77 @@
+//! `minild lint`: what it prints in each form, and how it ends.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::{EXITS, Folder};
+
+/// A folder with a program that is well, one with a warning, and one that does not start.
+fn folder() -> Folder {
+    let folder = Folder::new();
+    folder.write("exits.toml", EXITS);
+    folder.run(&["build", "exits.toml", "--target", "x86_64-linux", "-o", "well"]).status(0);
+    let well = folder.read("well");
+    // The flags of the first program header: writable and executable as well.
+    let mut warned = well.clone();
+    warned[64 + 4] = 7;
+    fs::write(folder.path("warned"), warned).expect("the folder can be written to");
+    fs::write(folder.path("cut"), &well[..100]).expect("the folder can be written to");
+    folder
+}
+
+#[test]
+fn errors_are_1_and_warnings_0() {
+    let folder = folder();
+    folder.run(&["lint", "well"]).status(0).stdout_has("well: ELF64 program, x86_64: no findings");
+    let warned = folder.run(&["lint", "well", "warned"]);
+    warned.status(0).stdout_has("warning[elf/writable-executable]").stdout_has("1 warning");
+    let cut = folder.run(&["lint", "cut", "well"]);
+    cut.status(1)
+        .stdout_has("error[elf/phdrs-truncated]")
+        .stdout_has("--> cut:0x20 (ELF header, e_phoff)");
+    cut.stdout_has("`Exec format error`").stdout_has("well: ELF64");
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_said_and_the_rest_is_looked_at() {
+    let folder = folder();
+    let ran = folder.run(&["lint", "missing", "exits.toml", "well"]);
+    ran.status(1).stderr_has("missing").stderr_has("exits.toml: not an ELF64");
+    ran.stdout_has("well: ELF64 program");
+}
+
+#[test]
+fn a_rule_is_explained_and_a_slip_recognised() {
+    let folder = Folder::new();
+    let ran = folder.run(&["lint", "--explain", "macho/page-zero"]);
+    ran.status(0).stdout_has("error: the kernel of macOS").stdout_has("Killed: 9");
+    let ran = folder.run(&["lint", "--explain", "macho/pagezero"]);
+    ran.status(2).stderr_has("did you mean `macho/page-zero`?");
+    folder.run(&["lint", "--rules"]).status(0).stdout_has("uefi/code-flag");
+    for wrong in
+        [&["lint"][..], &["lint", "x", "--rules"], &["lint", "--rules", "--format", "sarif"]]
+    {
+        folder.run(wrong).status(2);
+    }
+}
+
+#[test]
+fn sarif_has_the_rules_and_the_places() {
+    let folder = folder();
+    let ran = folder.run(&["lint", "cut", "warned", "missing", "--format", "sarif"]);
+    ran.status(1);
+    let sarif: Value = serde_json::from_str(&ran.stdout()).expect("JSON");
+    assert_eq!(sarif["version"], "2.1.0");
+    let run = &sarif["runs"][0];
+    let results = run["results"].as_array().expect("a list");
+    assert!(results.len() >= 2, "{results:?}");
+    for result in results {
+        let index =
+            usize::try_from(result["ruleIndex"].as_u64().expect("a number")).expect("small");
+        assert_eq!(run["tool"]["driver"]["rules"][index]["id"], result["ruleId"]);
+        let place = &result["locations"][0]["physicalLocation"];
+        assert!(place["region"]["byteOffset"].is_u64(), "{place}");
+    }
+    assert_eq!(run["invocations"][0]["executionSuccessful"], false, "one is missing");
+}

@@ -1,0 +1,230 @@
+//! ELF: a broken file for each rule.
+
+use crate::edit::{ADDRESS, ALIGN, FILE_SIZE, FLAGS, MEMORY_SIZE, OFFSET, SEGMENT, TYPE};
+use crate::{Case, case, prepared};
+
+const PLAIN: (&str, &str) = ("plain", "x86_64-linux");
+const PLAIN_ARM: (&str, &str) = ("plain", "aarch64-linux");
+const FIXED: (&str, &str) = ("fixed", "x86_64-linux");
+const LINKED: (&str, &str) = ("linked", "x86_64-linux");
+const LINKED_ARM: (&str, &str) = ("linked", "aarch64-linux");
+const MUSL: (&str, &str) = ("musl", "x86_64-linux");
+const LIBRARY: (&str, &str) = ("library", "x86_64-linux");
+
+// Program headers.
+const LOAD: u32 = 1;
+const DYNAMIC: u32 = 2;
+const INTERP: u32 = 3;
+const NOTE: u32 = 4;
+const PHDR: u32 = 6;
+const TLS: u32 = 7;
+const STACK: u32 = 0x6474_e551;
+const RELRO: u32 = 0x6474_e552;
+const PROPERTY: u32 = 0x6474_e553;
+
+// Entries of the dynamic table.
+const NEEDED: u64 = 1;
+const PLTRELSZ: u64 = 2;
+const HASH: u64 = 4;
+const SYMTAB: u64 = 6;
+const RELA: u64 = 7;
+const RELASZ: u64 = 8;
+const RELAENT: u64 = 9;
+const SYMENT: u64 = 11;
+const PLTREL: u64 = 20;
+const DEBUG: u64 = 21;
+const JMPREL: u64 = 23;
+const INIT_ARRAY: u64 = 25;
+const DT_FLAGS: u64 = 30;
+const RELRSZ: u64 = 35;
+const RELR: u64 = 36;
+const RELRENT: u64 = 37;
+const GNU_HASH: u64 = 0x6fff_fef5;
+const VERSYM: u64 = 0x6fff_fff0;
+const FLAGS_1: u64 = 0x6fff_fffb;
+const VERNEED: u64 = 0x6fff_fffe;
+
+pub(crate) const CASES: &[Case] = &[
+    case("elf/truncated", PLAIN, |f| f.bytes.truncate(40)),
+    case("elf/type", PLAIN, |f| f.put_u16(16, 1)),
+    case("elf/identity", LINKED, |f| f.put(7, &[99])),
+    case("elf/identity", LIBRARY, |f| f.put(9, &[1])),
+    case("elf/phentsize", PLAIN, |f| f.put_u16(54, 57)),
+    case("elf/phnum", PLAIN, |f| f.put_u16(56, 0)),
+    case("elf/phnum", PLAIN, |f| f.put_u16(56, 0xffff)),
+    case("elf/phdrs-truncated", PLAIN, |f| f.put_u64(32, u64::MAX - 8)),
+    case("elf/phdrs-unmapped", PLAIN, |f| {
+        let (start, count) = (f.size(32), usize::from(f.u16(56)));
+        let table = f.bytes[start..start + count * SEGMENT].to_vec();
+        f.put_u64(32, f.bytes.len() as u64);
+        f.bytes.extend(table);
+    }),
+    case("elf/entry", PLAIN, |f| f.put_u64(24, f.u64(f.load(4) + ADDRESS))),
+    case("elf/entry", FIXED, |f| f.put_u64(24, 0)),
+    case("elf/section-headers", PLAIN, |f| f.put_u64(40, 1 << 40)),
+    case("elf/section-headers", PLAIN, |f| f.put_u16(62, 99)),
+    case("elf/no-load", PLAIN, |f| {
+        for at in f.segments() {
+            if f.u32(at + TYPE) == LOAD {
+                f.put_u32(at + TYPE, 0);
+            }
+        }
+    }),
+    case("elf/segment-congruence", PLAIN, |f| f.add_u64(f.data() + OFFSET, 1)),
+    case("elf/large-pages", PLAIN_ARM, |f| {
+        let data = f.data();
+        f.bytes.resize(f.bytes.len() + 0x2000, 0);
+        f.add_u64(data + OFFSET, 0x1000);
+        f.put_u64(data + ALIGN, 0x1000);
+    }),
+    case("elf/segment-sizes", PLAIN, |f| {
+        let data = f.data();
+        f.put_u64(data + MEMORY_SIZE, f.u64(data + FILE_SIZE) - 1);
+    }),
+    case("elf/segment-range", PLAIN, |f| f.put_u64(f.data() + MEMORY_SIZE, 1 << 48)),
+    case("elf/segment-range", PLAIN_ARM, |f| f.put_u64(f.data() + MEMORY_SIZE, u64::MAX)),
+    case("elf/segment-truncated", PLAIN, |f| {
+        let data = f.data();
+        f.put_u64(data + FILE_SIZE, 1 << 30);
+        f.put_u64(data + MEMORY_SIZE, 1 << 30);
+    }),
+    case("elf/segment-order", PLAIN, |f| f.swap(f.load(5), f.data(), SEGMENT)),
+    case("elf/segment-overlap", PLAIN, |f| {
+        let (relro, data) = (f.load(6), f.data());
+        f.put_u64(data + ADDRESS, f.u64(relro + ADDRESS));
+        f.put_u64(data + OFFSET, f.u64(relro + OFFSET));
+    }),
+    case("elf/bss-not-writable", PLAIN, |f| f.put_u32(f.data() + FLAGS, 4)),
+    case("elf/writable-executable", PLAIN, |f| f.set(f.data() + FLAGS, 1)),
+    case("elf/align", PLAIN, |f| f.put_u64(f.data() + ALIGN, 3)),
+    case("elf/align", LIBRARY, |f| f.put_u64(f.data() + ALIGN, 16)),
+    case("elf/low-address", FIXED, |f| f.put_u64(f.load(4) + ADDRESS, 0x1000)),
+    case("elf/stack-missing", LINKED, |f| f.put_u32(f.segment(STACK), 0)),
+    case("elf/stack-missing", PLAIN_ARM, |f| f.put_u32(f.segment(STACK), 0)),
+    case("elf/executable-stack", PLAIN, |f| f.set(f.segment(STACK) + FLAGS, 1)),
+    case("elf/relro-outside", LINKED, |f| {
+        f.put_u64(f.segment(RELRO) + ADDRESS, f.u64(f.load(4) + ADDRESS));
+    }),
+    case("elf/relro-end", LINKED, |f| f.add_u64(f.segment(RELRO) + MEMORY_SIZE, -8)),
+    case("elf/relro-large-pages", LINKED_ARM, |f| {
+        f.add_u64(f.segment(RELRO) + MEMORY_SIZE, -0x1000);
+    }),
+    case("elf/relro-freezes-data", LINKED, |f| {
+        let relro = f.segment(RELRO);
+        f.add_u64(relro + ADDRESS, 8);
+        f.add_u64(relro + MEMORY_SIZE, -8);
+    }),
+    prepared("elf/tls-sizes", PLAIN, thread_locals, |f| {
+        f.put_u64(f.segment(TLS) + MEMORY_SIZE, 4);
+    }),
+    prepared("elf/tls-sizes", PLAIN, thread_locals, |f| f.put_u64(f.segment(TLS) + ALIGN, 12)),
+    prepared("elf/tls-outside", PLAIN, thread_locals, |f| {
+        f.add_u64(f.segment(TLS) + ADDRESS, 1 << 30);
+    }),
+    case("elf/header-twice", PLAIN, |f| {
+        let note = f.segment(NOTE);
+        f.put_u32(note + TYPE, STACK);
+        f.put_u32(note + FLAGS, 6);
+    }),
+    case("elf/note-truncated", PLAIN, |f| f.put_u32(f.size(f.segment(NOTE) + OFFSET), 0x1000)),
+    prepared("elf/gnu-property", PLAIN_ARM, property, |f| f.put_u32(f.scratch() + 20, 100)),
+    case("elf/interpreter-string", LINKED, |f| {
+        let interpreter = f.segment(INTERP);
+        f.put(f.size(interpreter + OFFSET) + f.size(interpreter + FILE_SIZE) - 1, b"x");
+    }),
+    case("elf/interpreter-relative", LINKED, |f| f.put(f.size(f.segment(INTERP) + OFFSET), b"x")),
+    case("elf/interpreter-machine", LINKED, |f| {
+        let path = b"/lib/ld-linux-x32.so.2\0";
+        let interpreter = f.segment(INTERP);
+        f.put(f.size(interpreter + OFFSET), path);
+        f.put_u64(interpreter + FILE_SIZE, path.len() as u64);
+    }),
+    case("elf/phdr-missing", LINKED, |f| f.put_u32(f.segment(PHDR), 0)),
+    case("elf/phdr-missing", MUSL, |f| f.put_u32(f.segment(PHDR), 0)),
+    case("elf/phdr-not-first", LINKED, |f| f.swap(f.segment(PHDR), f.segment(INTERP), SEGMENT)),
+    case("elf/phdr-address", LINKED, |f| f.add_u64(f.segment(PHDR) + ADDRESS, 8)),
+    case("elf/dynamic-missing", LINKED, |f| f.put_u32(f.segment(DYNAMIC), 0)),
+    case("elf/dynamic-outside", LINKED, |f| f.add_u64(f.segment(DYNAMIC) + ADDRESS, 1 << 30)),
+    case("elf/dynamic-unterminated", LINKED, |f| f.add_u64(f.segment(DYNAMIC) + FILE_SIZE, -16)),
+    case("elf/symbol-tables-missing", LINKED, |f| f.forget(SYMTAB)),
+    case("elf/rela-incomplete", LINKED, |f| f.forget(RELAENT)),
+    case("elf/relr-incomplete", MUSL, |f| f.replace(DEBUG, RELR, f.value(RELA))),
+    case("elf/entry-sizes", LINKED, |f| f.put_u64(f.entry(SYMENT) + 8, 16)),
+    case("elf/jump-relocations", LINKED, |f| f.replace(DEBUG, JMPREL, f.value(RELA))),
+    prepared("elf/lazy-without-got", LINKED, calls, |f| {
+        f.put_u64(f.entry(DT_FLAGS) + 8, 0);
+        f.put_u64(f.entry(FLAGS_1) + 8, 0x800_0000);
+    }),
+    case("elf/hash-missing", MUSL, |f| {
+        f.forget(HASH);
+        f.forget(GNU_HASH);
+    }),
+    case("elf/hash-missing", LIBRARY, |f| f.forget(GNU_HASH)),
+    case("elf/gnu-hash", LINKED, |f| f.put_u32(f.elf_offset(f.value(GNU_HASH)) + 8, 3)),
+    prepared("elf/hash-buckets", LINKED, sysv_hash, |f| f.put_u32(f.scratch(), 0)),
+    case("elf/dynamic-string", LINKED, |f| f.put_u64(f.entry(NEEDED) + 8, 0xffff)),
+    case("elf/dynamic-address", LINKED, |f| f.put_u64(f.entry(VERNEED) + 8, 1 << 30)),
+    case("elf/function-array", LINKED, |f| {
+        f.replace(DEBUG, INIT_ARRAY, f.elf_address(f.room()));
+    }),
+    case("elf/text-relocations", LINKED, |f| f.put_u64(f.entry(DT_FLAGS) + 8, 12)),
+    case("elf/relocation-target", LINKED, |f| {
+        f.put_u64(f.elf_offset(f.value(RELA)), f.u64(f.load(5) + ADDRESS));
+    }),
+    case("elf/relocation-type", LINKED, |f| f.put(f.elf_offset(f.value(RELA)) + 8, &[99])),
+    prepared("elf/relr-version", LINKED, relative_relocations, |f| {
+        let (entry, value) = (f.entry(0x6000_0001), f.value(0x6000_0001));
+        f.put_u64(entry, VERNEED);
+        f.put_u64(entry + 8, value);
+    }),
+    case("elf/unversioned-symbol", LINKED, |f| f.forget(VERSYM)),
+];
+
+type File = crate::edit::File;
+
+/// Makes the note a thread-local template of 8 bytes and 8 zeros.
+fn thread_locals(f: &mut File) {
+    let (note, room) = (f.segment(NOTE), f.room());
+    f.put_u32(note + TYPE, TLS);
+    f.put_u64(note + OFFSET, room as u64);
+    f.put_u64(note + ADDRESS, f.elf_address(room));
+    f.put_u64(note + FILE_SIZE, 8);
+    f.put_u64(note + MEMORY_SIZE, 16);
+    f.put_u64(note + ALIGN, 8);
+}
+
+/// Makes the note one that says that all code begins with landing pads.
+fn property(f: &mut File) {
+    let (note, scratch) = (f.segment(NOTE), f.scratch());
+    f.put_u32(note + TYPE, PROPERTY);
+    f.put_u64(note + OFFSET, scratch as u64);
+    f.put_u64(note + FILE_SIZE, 32);
+    f.put_u64(note + ALIGN, 8);
+    for (index, word) in [4, 16, 5, 0x55_4e47, 0xc000_0000, 4, 1, 0].into_iter().enumerate() {
+        f.put_u32(scratch + index * 4, word);
+    }
+}
+
+/// Makes the relocations ones of calls.
+fn calls(f: &mut File) {
+    f.replace(RELA, JMPREL, f.value(RELA));
+    f.replace(RELASZ, PLTRELSZ, f.value(RELASZ));
+    f.replace(RELAENT, PLTREL, 7);
+}
+
+/// Adds a hash table of one bucket, in the place of DT_DEBUG.
+fn sysv_hash(f: &mut File) {
+    let scratch = f.scratch();
+    f.replace(DEBUG, HASH, f.elf_address(scratch));
+    for index in 0..4 {
+        f.put_u32(scratch + index * 4, u32::from(index < 2));
+    }
+}
+
+/// Adds a table of relative relocations; versions are forgotten.
+fn relative_relocations(f: &mut File) {
+    f.replace(DEBUG, RELR, f.elf_address(f.room()));
+    f.replace(DT_FLAGS, RELRSZ, 8);
+    f.replace(FLAGS_1, RELRENT, 8);
+    f.forget(VERNEED);
+}
