@@ -131,7 +131,7 @@ fn text(looked: &[Looked<'_>]) -> String {
         let Ok(lint) = result else { continue };
         let path = path.display();
         for finding in &lint.findings {
-            text.push_str(&renderer.render(&[group(path, finding)]));
+            text.push_str(&renderer.render(&[group(&path, finding)]));
             text.push_str("\n\n");
         }
         // Writing to a string cannot fail.
@@ -140,7 +140,7 @@ fn text(looked: &[Looked<'_>]) -> String {
     text
 }
 
-fn group(path: impl Display, finding: &Finding) -> Group<'_> {
+fn group<'f>(path: &impl Display, finding: &'f Finding) -> Group<'f> {
     let place = format!("{path}:{:#x} ({})", finding.place.offset, finding.place.structure);
     let demand = format!("{}: {}", loaders(finding), finding.rule.demand);
     let title = level(finding.severity).primary_title(&finding.message);
