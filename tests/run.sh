@@ -24,6 +24,8 @@ used='
     llvm-readobj                   llvm
     llvm-readobj-19                llvm-19
     readelf                        binutils
+    lld-link-19                    lld-19
+    /usr/lib/systemd/boot/efi      systemd-boot-efi
     musl-gcc                       musl-tools
 '
 needed=()

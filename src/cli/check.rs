@@ -21,7 +21,7 @@ pub(super) struct Arguments {
 pub(super) fn check(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let file = SpecFile::read(&arguments.spec)?;
     let targets = file.targets(&arguments.targets)?;
-    let options = LinkArguments { strip: false }.options();
+    let options = LinkArguments { strip: false, symbols: false }.options();
     file.link(&targets, |_, program| minild::check(program, &options))?;
     match arguments.print.format {
         Format::Json => print::json(&Report::default().json())?,

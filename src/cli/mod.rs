@@ -68,12 +68,16 @@ struct LinkArguments {
     /// Leave the symbol table out
     #[arg(long)]
     strip: bool,
+    /// Write a symbol table for Windows and UEFI too, whose files usually have none
+    #[arg(long, conflicts_with = "strip")]
+    symbols: bool,
 }
 
 impl LinkArguments {
     fn options(&self) -> Options {
         let mut options = Options::default();
         options.strip = self.strip;
+        options.symbols = self.symbols;
         options
     }
 }

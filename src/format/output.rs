@@ -10,7 +10,7 @@ use std::path::Path;
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind};
-use crate::units::FileOffset;
+use crate::units::{FileOffset, Size};
 
 /// Bytes copied or read back at a time.
 const CHUNK: usize = 1 << 20;
@@ -60,6 +60,17 @@ impl Output {
         self.pad_to(FileOffset(offset.0 - self.start), 0)?;
         self.start = offset.0;
         self.position = 0;
+        Ok(())
+    }
+
+    /// Makes room for `size` more bytes at once, where they are gathered in memory.
+    ///
+    /// # Errors
+    /// When there is not so much memory.
+    pub(crate) fn reserve(&mut self, size: Size) -> io::Result<()> {
+        if let Sink::Memory(memory) = &mut self.sink {
+            memory.try_reserve_exact(len(size.0)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        }
         Ok(())
     }
 

@@ -82,6 +82,20 @@ pub enum SegmentRole {
     Late,
     /// It is in the file only.
     NotMapped,
+    /// Both of the last.
+    LateNotMapped,
+}
+
+impl SegmentRole {
+    /// Whether it waits until everything else has its address.
+    pub(crate) fn is_late(self) -> bool {
+        matches!(self, Self::Late | Self::LateNotMapped)
+    }
+
+    /// Whether it lies in memory.
+    pub(crate) fn is_mapped(self) -> bool {
+        !matches!(self, Self::NotMapped | Self::LateNotMapped)
+    }
 }
 
 /// One segment of a plan.
@@ -142,8 +156,6 @@ pub enum ThreadLocals {
     Variables {
         /// The function that a description names until the loader has prepared it.
         bootstrap: &'static str,
-        /// The library that has that function.
-        library: &'static str,
     },
     /// By the number that the loader gives to the program's thread-locals: it finds the template by a
     /// directory.
@@ -201,6 +213,7 @@ pub enum Forwards {
 
 /// What the system does when it loads a program, as far as it decides what the link has to add.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a question that a system answers by itself
 pub struct Loader {
     /// Whether it applies the relocations that are left for load time; if not, the program must.
     pub relocates: bool,

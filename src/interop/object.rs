@@ -374,7 +374,7 @@ mod tests {
             assert_eq!(object::Architecture::from(architecture).try_into(), Ok(architecture));
         }
         for kind in
-            [SectionKind::Code, SectionKind::ReadOnly, SectionKind::RelRo, SectionKind::Data]
+            [SectionKind::Code, SectionKind::ReadOnly, SectionKind::RelRo, SectionKind::TlsBss]
         {
             assert_eq!(object::SectionKind::from(kind).try_into(), Ok(kind));
         }

@@ -34,7 +34,7 @@ pub fn lay_out_body<F: Format>(
     let rules = F::rules(gathered.program);
     check_alignments(gathered, &rules)?;
     let start = Cursor { address: rules.image_base, offset: FileOffset(0) };
-    let early = gathered.segments.iter().filter(|segment| segment.row.role != SegmentRole::Late);
+    let early = gathered.segments.iter().filter(|segment| !segment.row.role.is_late());
     let (segments, end) = place(early, |table| F::shape(tables, table), gathered, &rules, start)?;
 
     let mut section_addresses = vec![Address(0); gathered.outputs.len()];
@@ -78,7 +78,7 @@ pub fn lay_out_late<F: Format>(
     let rules = F::rules(gathered.program);
     let Body { mut layout, end } = body;
     let start = Cursor { address: end, offset: FileOffset(layout.file_size.0) };
-    let late = gathered.segments.iter().filter(|segment| segment.row.role == SegmentRole::Late);
+    let late = gathered.segments.iter().filter(|segment| segment.row.role.is_late());
     let (segments, end) =
         place(late, |table| F::late_shape(tables, table), gathered, &rules, start)?;
     layout.segments.extend(segments);
@@ -88,46 +88,39 @@ pub fn lay_out_late<F: Format>(
 
 fn check_alignments(gathered: &Gathered<'_>, rules: &Rules) -> Result<()> {
     let mut errors = Collector::default();
-    let is_thread_local = |role| matches!(role, Role::Kind(kind) if kind.is_thread_local());
-    let (thread_local, others): (Vec<_>, Vec<_>) =
-        gathered.sections().partition(|section| is_thread_local(section.role));
-    let members = |sections: Vec<&'_ OutputSection>| {
-        sections.into_iter().flat_map(|section| section.members.clone()).collect::<Vec<_>>()
-    };
-    let greatest = rules.greatest_tls_align;
-    let thread_local = members(thread_local);
-    for member in thread_local.iter().filter(|member| member.at.is_some()) {
-        let message = "a thread-local variable lies at another address in every thread, at none that can be said";
-        let place = Place::Section { section: member.section, offset: 0 };
-        errors.push(Error::new(ErrorKind::Conflict, message).at(place, ""));
-    }
-    for member in thread_local.iter().filter(|member| member.align > greatest) {
-        errors.push(
-            Error::new(
-                ErrorKind::Unsupported,
+    let target = gathered.program.target;
+    for section in gathered.sections() {
+        let is_thread_local = matches!(section.role, Role::Kind(kind) if kind.is_thread_local());
+        let greatest =
+            if is_thread_local { rules.greatest_tls_align } else { rules.greatest_align };
+        for member in &section.members {
+            let place = Place::Section { section: member.section, offset: 0 };
+            let align = member.align;
+            if is_thread_local && member.at.is_some() {
+                let message = "a thread-local variable lies at another address in every thread, at none that can be \
+                               said";
+                errors.push(Error::new(ErrorKind::Conflict, message).at(place.clone(), ""));
+            }
+            if align <= greatest {
+                continue;
+            }
+            let message = if is_thread_local {
                 format!(
-                    "a thread-local variable cannot be aligned to {} on {}: a thread's copy lies at any \
-                     multiple of {greatest}",
-                    member.align, gathered.program.target
-                ),
-            )
-            .at(Place::Section { section: member.section, offset: 0 }, "")
-            .value(member.align.get().into(), 1..=greatest.get().into()),
-        );
-    }
-    for member in members(others).iter().filter(|member| member.align > rules.greatest_align) {
-        errors.push(
-            Error::new(
-                ErrorKind::Unsupported,
+                    "a thread-local variable cannot be aligned to {align} on {target}: a thread's copy lies at \
+                     any multiple of {greatest}"
+                )
+            } else {
                 format!(
-                    "an alignment of {} does not survive loading on {}: the image may lie at any \
-                     multiple of {}",
-                    member.align, gathered.program.target, rules.greatest_align
-                ),
-            )
-            .at(Place::Section { section: member.section, offset: 0 }, "")
-            .value(member.align.get().into(), 1..=rules.greatest_align.get().into()),
-        );
+                    "an alignment of {align} does not survive loading on {target}: the image may lie at any \
+                     multiple of {greatest}"
+                )
+            };
+            errors.push(
+                Error::new(ErrorKind::Unsupported, message)
+                    .at(place, "")
+                    .value(align.get().into(), 1..=greatest.get().into()),
+            );
+        }
     }
     errors.into_result(())
 }
@@ -180,7 +173,7 @@ impl Placer<'_> {
         let past_64_bits = || self.too_large(first.0, 1 << 64);
 
         let row = gathered.row;
-        let mapped = row.role != SegmentRole::NotMapped;
+        let mapped = row.role.is_mapped();
         let relro = row.role == SegmentRole::RelRo;
         let greatest = shaped.iter().map(align_of).max().unwrap_or(Align::ONE);
         let align = if mapped { greatest.max(self.rules.page_size) } else { greatest };

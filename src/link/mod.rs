@@ -7,7 +7,7 @@
 //! ```
 //! use minild::format::output::Output;
 //! use minild::format::{Format, Linked, elf::Elf};
-//! use minild::{Options, Program, Target, link};
+//! use minild::{Options, Program, Target, arch::Via, link};
 //! # use minild::{arch::x86_64, program::{Section, SectionKind}};
 //! # let mut program = Program::new(Target::X86_64_LINUX);
 //! # let code = program.add_section(Section::new("start", SectionKind::Code, b"\xff\x25\0\0\0\0"));
@@ -23,7 +23,7 @@
 //!
 //! // Slots, stubs and start-up code are made, and it is known what is left for load time.
 //! let synthesized = link::synthesize(&resolved, Elf::loader(&program))?;
-//! assert!(synthesized.slot(start).is_some());
+//! assert!(synthesized.slot(start, Via::Slot).is_some());
 //! assert_eq!(synthesized.load_relocations().len(), 1);
 //!
 //! // Sections meet in output sections, in the order of the format's plan.

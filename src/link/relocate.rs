@@ -36,6 +36,7 @@ pub fn write<F: Format>(
     output: &mut Output,
 ) -> Result<()> {
     let mut errors = Collector::default();
+    output.reserve(linked.layout.file_size).map_err(|error| cannot_write(&error))?;
     let arch = arch::of(linked.layout.target.architecture);
     let mut writer = Writer {
         synthesized,

@@ -35,7 +35,21 @@ pub fn demangle(name: &[u8]) -> Option<String> {
     let symbol = cpp_demangle::Symbol::new(text).ok()?;
     let mut bounded = Bounded::default();
     symbol.structured_demangle(&mut bounded, &cpp_demangle::DemangleOptions::default()).ok()?;
-    Some(bounded.0)
+    Some(usual(bounded.0))
+}
+
+/// `{vtable(X)}` as every other tool has it.
+fn usual(name: String) -> String {
+    for (start, usual) in [
+        ("{vtable(", "vtable for "),
+        ("{vtt(", "VTT for "),
+        ("{virtual override thunk(", "virtual thunk to "),
+    ] {
+        if let Some(inner) = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(")}")) {
+            return format!("{usual}{inner}");
+        }
+    }
+    name
 }
 
 /// A string that does not grow without end.
@@ -61,6 +75,7 @@ mod tests {
         for (mangled, name) in [
             ("_RNvC6_123foo3bar", "123foo::bar"),
             ("__ZN3foo3barEv", "foo::bar()"),
+            ("_ZTV3foo", "vtable for foo"),
             ("?f@@YAHH@Z", "int __cdecl f(int)"),
         ] {
             assert_eq!(demangle(mangled.as_bytes()).as_deref(), Some(name));

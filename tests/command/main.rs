@@ -2,6 +2,7 @@
 
 mod build;
 mod lint;
+mod needs;
 mod new;
 mod papers;
 mod print;
@@ -148,6 +149,24 @@ fn a_spec_that_cannot_be_read_is_one_line() {
 }
 
 #[test]
+fn a_dash_is_a_spec_on_standard_input_wherever_one_is_read() {
+    let folder = Folder::new();
+    let spec = format!("{EXITS}\n[[test]]\nexit = 42\n");
+    let reads = |spec: &str, arguments: &[&str]| {
+        folder.write("input", spec);
+        let input = fs::File::open(folder.path("input")).expect("it was written");
+        Ran(folder.minild(arguments).stdin(input).output().expect("minild starts"))
+    };
+    reads(&spec, &["check", "-"]).status(0).stdout_has("<stdin>: no errors");
+    reads(&spec, &["layout", "-"]).status(0).stdout_has("<stdin> for x86_64-linux");
+    reads(&spec, &["test", "-", "--target", "host"]).status(0).stdout_has("1 passed");
+    reads(&spec, &["run", "-"]).status(42);
+    // Nobody said what the file is to be called.
+    reads(&spec, &["build", "-"]).status(2).stderr_has("no `name`");
+    reads("", &["check", "-"]).status(1).stderr_has("<stdin>: the spec is empty");
+}
+
+#[test]
 fn only_commands_that_work_are_listed() {
     let folder = Folder::new();
     let help = folder.run(&["--help"]).status(0).stdout();
@@ -158,7 +177,7 @@ fn only_commands_that_work_are_listed() {
         .take_while(|line| !line.is_empty())
         .filter_map(|line| line.split_whitespace().next())
         .collect();
-    let expected = ["new", "build", "run", "test", "check", "layout", "inspect", "lint", "targets"];
-    assert_eq!(commands[..expected.len()], expected);
-    assert_eq!(commands[expected.len()..], ["schema", "completions", "man", "help"]);
+    assert_eq!(commands[..6], ["new", "build", "run", "test", "check", "layout"]);
+    assert_eq!(commands[6..9], ["inspect", "lint", "targets"]);
+    assert_eq!(commands[9..], ["schema", "completions", "man", "help"]);
 }

@@ -1,6 +1,6 @@
 //! What minild writes about itself: for shells, for readers of manuals, for editors; and how long it took.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -74,13 +74,4 @@ fn timings_name_the_passes_beside_the_output() {
     assert_eq!(all["target"], Value::Null);
     let without = folder.run(&["build", "exits.toml", "--format", "json"]).status(0).stdout();
     assert!(!without.contains("timings"), "{without}");
-}
-
-#[test]
-fn nothing_is_asked_of_who_cannot_answer() {
-    let folder = Folder::new();
-    let mut minild = folder.minild(&["check", "-"]);
-    let output = minild.stdin(Stdio::null()).output().expect("minild starts");
-    assert_eq!(output.status.code(), Some(1), "an empty spec is wrong");
-    assert!(String::from_utf8_lossy(&output.stderr).contains("<stdin>"));
 }

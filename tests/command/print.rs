@@ -121,6 +121,8 @@ fn every_document_has_its_version_and_every_key_is_described() {
         (0, &["layout", &sample("pointers.toml")]),
         (1, &["test", "exits.toml", "--target", "host"]),
         (0, &["targets"]),
+        (0, &["new", "fresh"]),
+        (0, &["lint", "exits-x86_64-linux"]),
         (0, &["lint", "--rules"]),
         (0, &["lint", "--explain", "pe/section-gap"]),
         (1, &["lint", "exits.toml", "broken"]),

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use minild::Target;
+use minild::{FileTarget, Target};
 
 use crate::run::{Ending, Job, Outcome, Runner};
 use crate::trials::{Checked, needing};
@@ -18,7 +18,7 @@ pub(crate) fn trial(
     target: Target,
     check: impl FnOnce() -> Checked + Send + 'static,
 ) -> Trial {
-    let missing = Runner::find(target.into()).err().map(|reason| reason.to_string());
+    let missing = Runner::find(FileTarget::Single(target)).err().map(|reason| reason.to_string());
     needing(missing, name, check)
 }
 
@@ -36,8 +36,8 @@ pub(crate) fn run(target: Target, bytes: &[u8], stdin: &[u8]) -> std::io::Result
         folder: None,
         limit: Some(LIMIT),
     };
-    let runner =
-        Runner::find(target.into()).map_err(|reason| std::io::Error::other(reason.to_string()))?;
+    let runner = Runner::find(FileTarget::Single(target))
+        .map_err(|reason| std::io::Error::other(reason.to_string()))?;
     runner.captured(&job, stdin, LIMIT)
 }
 

@@ -6,6 +6,9 @@
 #[path = "../../examples/brainfuck/main.rs"]
 #[allow(dead_code)]
 mod brainfuck;
+#[path = "../../examples/cranelift/main.rs"]
+#[allow(dead_code)]
+mod cranelift;
 #[path = "../../examples/hello.rs"]
 #[allow(dead_code)]
 mod hello;

@@ -40,10 +40,13 @@ pub(crate) enum Variant {
     Stripped,
     /// For a macOS of the time before chained fixups.
     OldMacOs,
+    /// With symbols where files usually have none.
+    Symbols,
 }
 
 impl Variant {
-    const ALL: [Self; 4] = [Self::Default, Self::Fixed, Self::Stripped, Self::OldMacOs];
+    const ALL: [Self; 5] =
+        [Self::Default, Self::Fixed, Self::Stripped, Self::OldMacOs, Self::Symbols];
 
     /// Firmware loads images where it has room, arm64 systems other than Linux want to place programs
     /// themselves, a program at a fixed position has no libraries on macOS, and libraries
@@ -65,6 +68,7 @@ impl Variant {
                 let wishes = program().wishes;
                 wishes.oldest_system.is_none() && wishes.position == Position::Independent
             }
+            (Self::Symbols, OperatingSystem::Windows | OperatingSystem::Uefi) => true,
             _ => false,
         }
     }
@@ -75,6 +79,7 @@ impl Variant {
             Self::Fixed => "fixed",
             Self::Stripped => "stripped",
             Self::OldMacOs => "old_macos",
+            Self::Symbols => "symbols",
         }
     }
 }
@@ -84,7 +89,6 @@ impl Variant {
 pub(crate) struct Case {
     pub(crate) path: PathBuf,
     pub(crate) target: Target,
-    pub(crate) kind: OutputKind,
     pub(crate) variant: Variant,
 }
 
@@ -94,11 +98,14 @@ const TEMPLATES: &str = "src/cli/templates";
 /// Every case.
 ///
 /// The runner of tests starts a process for each test, which comes by here to find its own: specs are read
-/// once, and where one test is asked for by its whole name, only the spec that is in it, if one is.
+/// once, and where one test is asked for by its whole name, only the spec that is in it.
 pub(crate) fn all() -> Vec<Case> {
     static CASES: OnceLock<Vec<Case>> = OnceLock::new();
     CASES.get_or_init(find).clone()
 }
+
+/// Kinds of tests that are about many specs at once.
+const ABOUT_ALL: &[&str] = &["one_boot::", "universal::there_are_enough"];
 
 fn find() -> Vec<Case> {
     let Arguments { filter, exact, .. } = Arguments::from_args();
@@ -109,7 +116,7 @@ fn find() -> Vec<Case> {
             let stem = path.file_stem().expect("a spec's file has a name").to_string_lossy();
             name.contains(&format!("::{stem}::")) || name.contains(&format!("::new_{stem}::"))
         };
-        if paths.iter().any(is_in_name) {
+        if !ABOUT_ALL.iter().any(|kind| name.starts_with(kind)) {
             paths.retain(is_in_name);
         }
     }
@@ -117,10 +124,9 @@ fn find() -> Vec<Case> {
     for path in paths {
         let spec = read(&path);
         for target in spec.targets() {
-            let kind = spec.kind(target);
             for variant in Variant::ALL.into_iter().filter(|variant| variant.is_for(&spec, target))
             {
-                cases.push(Case { path: path.clone(), target, kind, variant });
+                cases.push(Case { path: path.clone(), target, variant });
             }
         }
     }
@@ -135,11 +141,16 @@ pub(crate) fn read(path: &Path) -> Spec {
 }
 
 impl Case {
+    /// What its spec is called: its file, and that `minild new` writes it, if so.
+    pub(crate) fn name(&self) -> String {
+        let name = self.path.file_stem().expect("a spec's file has a name").display();
+        let is_template = self.path.starts_with(root().join(TEMPLATES));
+        if is_template { format!("new_{name}") } else { name.to_string() }
+    }
+
     /// What the test of this kind is called.
     pub(crate) fn test_name(&self, kind: &str) -> String {
-        let name = self.path.file_stem().expect("a spec's file has a name").display();
-        let prefix = if self.path.starts_with(root().join(TEMPLATES)) { "new_" } else { "" };
-        format!("{kind}::{prefix}{name}::{}::{}", self.target, self.variant.name())
+        format!("{kind}::{}::{}::{}", self.name(), self.target, self.variant.name())
     }
 
     /// The text of the spec in this variant.
@@ -153,13 +164,14 @@ impl Case {
                 Architecture::X86_64 => format!("macos = \"10.13\"\n{text}"),
                 _ => format!("macos = \"11\"\n{text}"),
             },
-            Variant::Default | Variant::Stripped => text,
+            Variant::Default | Variant::Stripped | Variant::Symbols => text,
         }
     }
 
     pub(crate) fn options(&self) -> Options {
         let mut options = Options::default();
         options.strip = self.variant == Variant::Stripped;
+        options.symbols = self.variant == Variant::Symbols;
         options
     }
 

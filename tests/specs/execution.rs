@@ -10,12 +10,17 @@ use std::process::{Command, Stdio};
 use libtest_mimic::Trial;
 use minild::OperatingSystem;
 use minild::input::spec::{End, Test};
+use minild::program::OutputKind;
 
 use crate::case::{Case, Variant, read};
 use crate::{Checked, minild, needing, no_runner};
 
 /// The case is a test for every way in which its file can be run here.
 pub(crate) fn trials(case: &Case) -> Vec<Trial> {
+    // A library runs in the program that needs it.
+    if read(&case.path).kind(case.target) == OutputKind::SharedLibrary {
+        return Vec::new();
+    }
     let ways = ways(case);
     let trial = |way: Way| {
         let mut name = case.test_name("runs");
@@ -101,8 +106,10 @@ pub(crate) fn runs_as_its_tests_say(case: &Case, target: &str, runner: Option<&s
     for test in tests {
         let mut command = minild();
         command.arg("run").arg(&path).args(["--target", target]);
-        if case.variant == Variant::Stripped {
-            command.arg("--strip");
+        match case.variant {
+            Variant::Stripped => drop(command.arg("--strip")),
+            Variant::Symbols => drop(command.arg("--symbols")),
+            _ => {}
         }
         command.arg("--").args(test.args()).envs(test.env());
         if let Some(runner) = runner {

@@ -26,7 +26,6 @@ mod windows;
 use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
-use minild::program::OutputKind;
 
 use runners::{minild, no_runner};
 use trials::{Checked, missing, needing};
@@ -42,10 +41,7 @@ fn main() -> ExitCode {
     trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
-        // A library runs in the program that needs it.
-        if case.kind == OutputKind::Executable {
-            trials.extend(execution::trials(&case));
-        }
+        trials.extend(execution::trials(&case));
         trials.push(read_back::trial(case.clone()));
         trials.push(lint::trial(case.clone()));
         trials.extend(tools::trials(&case));

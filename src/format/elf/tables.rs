@@ -191,9 +191,10 @@ fn program_headers(gathered: &Gathered<'_>, dynamic: Option<&Dynamic>) -> Vec<Pr
     if dynamic.is_some_and(|dynamic| dynamic.interpreter.is_some()) {
         headers.push(ProgramHeader::Interpreter);
     }
-    let present = gathered.segments.iter().filter(|segment| {
-        !segment.sections.is_empty() && segment.row.role != SegmentRole::NotMapped
-    });
+    let present = gathered
+        .segments
+        .iter()
+        .filter(|segment| !segment.sections.is_empty() && segment.row.role.is_mapped());
     let mut has_relro = false;
     for (index, segment) in present.enumerate() {
         headers.push(ProgramHeader::Load(index));

@@ -8,6 +8,7 @@ mod exports;
 mod imports;
 mod plan;
 mod seal;
+mod symbols;
 mod tables;
 mod write;
 
@@ -23,14 +24,21 @@ use crate::format::output::Output;
 use crate::format::plan::{Loader, Rules, SegmentRow, TableId};
 use crate::format::{Format, Linked, Options, Shape};
 use crate::program::Program;
+use symbols::Symbols;
 
 /// PE32+.
 #[derive(Clone, Copy, Debug)]
 pub struct Pe;
 
+/// The tables that depend on addresses.
+pub struct LateTables {
+    base_relocations: BaseRelocations,
+    symbols: Symbols,
+}
+
 impl Format for Pe {
     type Tables = tables::Tables;
-    type LateTables = base_relocations::BaseRelocations;
+    type LateTables = LateTables;
 
     #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
@@ -53,8 +61,8 @@ impl Format for Pe {
     const LOAD_RELOCATIONS: Option<TableId> = None;
 
     #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
-    fn size_tables(gathered: &Gathered<'_>, _: &Options) -> Result<Self::Tables> {
-        Ok(tables::size(gathered))
+    fn size_tables(gathered: &Gathered<'_>, options: &Options) -> Result<Self::Tables> {
+        Ok(tables::size(gathered, options))
     }
 
     fn shape(tables: &Self::Tables, table: TableId) -> Option<Shape> {
@@ -67,12 +75,17 @@ impl Format for Pe {
         tables: &Self::Tables,
         body: &Body,
     ) -> Result<Self::LateTables> {
-        Ok(base_relocations::BaseRelocations::new(gathered, tables, body))
+        Ok(LateTables {
+            base_relocations: BaseRelocations::new(gathered, tables, body),
+            symbols: Symbols::new(gathered, tables, body),
+        })
     }
 
     fn late_shape(tables: &Self::LateTables, table: TableId) -> Option<Shape> {
-        debug_assert_eq!(table, plan::BASE_RELOCATIONS);
-        tables.shape()
+        match table {
+            plan::SYMBOLS => tables.symbols.shape(),
+            _ => tables.base_relocations.shape(),
+        }
     }
 
     fn load_value(linked: &Linked<'_, Self>, index: usize, address: u64) -> u64 {

@@ -31,6 +31,8 @@ pub(super) const EXPORTS: TableId = TableId(6);
 pub(super) const DEBUG_DIRECTORY: TableId = TableId(4);
 /// Where addresses lie that change with the image's place.
 pub(super) const BASE_RELOCATIONS: TableId = TableId(5);
+/// The COFF symbol table and its strings.
+pub(super) const SYMBOLS: TableId = TableId(7);
 
 const fn table(name: &'static str, table: TableId) -> SectionRow {
     SectionRow { name, role: Role::Table(table) }
@@ -101,6 +103,13 @@ pub(super) static SEGMENTS: &[SegmentRow] = &[
         role: SegmentRole::Late,
         filled: true,
         sections: &[table(".reloc", BASE_RELOCATIONS)],
+    },
+    SegmentRow {
+        name: "not mapped",
+        permissions: Permissions::NONE,
+        role: SegmentRole::LateNotMapped,
+        filled: false,
+        sections: &[table("symbols", SYMBOLS)],
     },
 ];
 

@@ -8,9 +8,9 @@ use super::plan::{
     DEBUG_DIRECTORY, EXPORTS, FILE_ALIGN, HEADERS, IMPORT_DIRECTORY, IMPORT_LOOKUP, IMPORT_NAMES,
     is_movable,
 };
-use crate::format::Shape;
 use crate::format::layout::{Gathered, GatheredSegment};
 use crate::format::plan::{Role, TableId};
+use crate::format::{Options, Shape};
 use crate::target::OperatingSystem;
 use crate::units::{Align, Size};
 
@@ -28,10 +28,12 @@ pub struct Tables {
     pub(super) exports: Option<Exports>,
     /// Whether there is a table of base relocations.
     pub(super) has_base_relocations: bool,
+    /// Whether a symbol table is asked for.
+    pub(super) has_symbols: bool,
     section_count: usize,
 }
 
-pub(super) fn size(gathered: &Gathered<'_>) -> Tables {
+pub(super) fn size(gathered: &Gathered<'_>, options: &Options) -> Tables {
     let program = gathered.program;
     let is_firmware = program.target.operating_system == OperatingSystem::Uefi;
     let moves = gathered.load_relocations.iter().any(|relocation| relocation.import.is_none());
@@ -43,6 +45,7 @@ pub(super) fn size(gathered: &Gathered<'_>) -> Tables {
         imports: Imports::new(gathered),
         exports: Exports::new(gathered),
         has_base_relocations,
+        has_symbols: options.symbols && !options.strip,
         section_count: sections.count() + usize::from(has_base_relocations),
     }
 }

@@ -5,7 +5,7 @@ use object::{LittleEndian as LE, U16, U32, U64, pod};
 
 use super::plan::{
     BASE_RELOCATIONS, DEBUG_DIRECTORY, EXPORTS, FILE_ALIGN, HEADERS, HEADERS_SEGMENT,
-    IMPORT_DIRECTORY, IMPORT_LOOKUP, IMPORT_NAMES, is_movable, subsystem,
+    IMPORT_DIRECTORY, IMPORT_LOOKUP, IMPORT_NAMES, SYMBOLS, is_movable, subsystem,
 };
 use super::tables::{DEFAULT_COMMIT, DEFAULT_RESERVE, IDENTITY_SIZE};
 use super::{Pe, imports};
@@ -27,7 +27,8 @@ pub(super) fn table(linked: &Linked<'_, Pe>, table: TableId) -> Vec<u8> {
             linked.tables.exports.as_ref().map(|exports| exports.bytes(linked)).unwrap_or_default()
         }
         DEBUG_DIRECTORY => debug_directory(linked.layout),
-        BASE_RELOCATIONS => linked.late.bytes().to_vec(),
+        BASE_RELOCATIONS => linked.late.base_relocations.bytes().to_vec(),
+        SYMBOLS => linked.late.symbols.bytes().to_vec(),
         _ => unreachable!("the plan names no other table"),
     }
 }
@@ -58,11 +59,9 @@ fn rva(layout: &Layout, section: &LaidOutSection) -> u32 {
 }
 
 /// What the format calls sections: what is mapped, but for the headers.
-fn sections(layout: &Layout) -> impl Iterator<Item = &Segment> {
-    layout
-        .segments
-        .iter()
-        .filter(|segment| segment.name != HEADERS_SEGMENT && segment.size > Size::ZERO)
+pub(super) fn sections(layout: &Layout) -> impl Iterator<Item = &Segment> {
+    let mapped = layout.segments.iter().filter(|segment| segment.mapped);
+    mapped.filter(|segment| segment.name != HEADERS_SEGMENT && segment.size > Size::ZERO)
 }
 
 fn headers(linked: &Linked<'_, Pe>) -> Vec<u8> {
@@ -108,12 +107,13 @@ fn file_header(linked: &Linked<'_, Pe>) -> pe::ImageFileHeader {
         Architecture::X86_64 => pe::IMAGE_FILE_MACHINE_AMD64,
         Architecture::Aarch64 => pe::IMAGE_FILE_MACHINE_ARM64,
     };
+    let symbols = linked.layout.section(Role::Table(SYMBOLS));
     pe::ImageFileHeader {
         machine: U16::new(LE, machine),
         number_of_sections: U16::new(LE, half(linked.tables.section_count() as u64)),
         time_date_stamp: U32::new(LE, 0), // sealing puts the content's in
-        pointer_to_symbol_table: U32::new(LE, 0),
-        number_of_symbols: U32::new(LE, 0),
+        pointer_to_symbol_table: U32::new(LE, symbols.map_or(0, |table| number(table.offset.0))),
+        number_of_symbols: U32::new(LE, linked.late.symbols.count),
         size_of_optional_header: U16::new(LE, half(optional_header as u64)),
         characteristics: U16::new(LE, characteristics),
     }

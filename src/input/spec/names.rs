@@ -42,7 +42,7 @@ enum Meaning {
 /// All names that a program defines.
 #[derive(Default)]
 pub(super) struct Names {
-    names: IndexMap<String, Located<Meaning>, FxBuildHasher>,
+    known: IndexMap<String, Located<Meaning>, FxBuildHasher>,
     /// Whether a size that is not known is 0, and no mistake.
     has_unknown_sizes: bool,
     /// The names whose sizes were asked for, each with the answer.
@@ -93,7 +93,7 @@ impl Names {
 
     /// The size of a place.
     fn size(&self, name: &str) -> Option<u64> {
-        match self.names.get(name) {
+        match self.known.get(name) {
             Some(Located { value: Meaning::Place(size), .. }) => Some(*size),
             _ => None,
         }
@@ -115,7 +115,7 @@ impl Names {
     }
 
     fn add(&mut self, name: &str, value: Meaning, span: &Span, errors: &mut Collector) {
-        if let Some(first) = self.names.get(name) {
+        if let Some(first) = self.known.get(name) {
             // The text's order decides which one is the first, not the order of what is looked at.
             let (mut early, mut late) = (first.span.clone(), span.clone());
             if early.start > late.start {
@@ -123,25 +123,25 @@ impl Names {
             }
             return errors.push(defined_twice(name, late, early));
         }
-        self.names.insert(name.to_owned(), Located { value, span: span.clone() });
+        self.known.insert(name.to_owned(), Located { value, span: span.clone() });
     }
 
     /// Whether the program defines `name` as a place.
     pub(super) fn has_place(&self, name: &str) -> bool {
-        self.names.get(name).is_some_and(|known| matches!(known.value, Meaning::Place(_)))
+        self.known.get(name).is_some_and(|known| matches!(known.value, Meaning::Place(_)))
     }
 
     /// The names of places.
     pub(super) fn places(&self) -> impl Iterator<Item = &str> {
         let places =
-            self.names.iter().filter(|(_, known)| matches!(known.value, Meaning::Place(_)));
+            self.known.iter().filter(|(_, known)| matches!(known.value, Meaning::Place(_)));
         places.map(|(name, _)| name.as_str())
     }
 
     /// The names of constants.
     pub(super) fn constants(&self) -> impl Iterator<Item = &str> {
         let constants =
-            self.names.iter().filter(|(_, known)| matches!(known.value, Meaning::Constant(_)));
+            self.known.iter().filter(|(_, known)| matches!(known.value, Meaning::Constant(_)));
         constants.map(|(name, _)| name.as_str())
     }
 
@@ -194,12 +194,12 @@ impl Names {
             TermValue::Name(name) => name,
         };
         let Some(item) = name.strip_suffix(SIZE_SUFFIX) else {
-            return Ok(match self.names.get(name) {
+            return Ok(match self.known.get(name) {
                 Some(Located { value: Meaning::Constant(number), .. }) => Some(*number),
                 _ => None,
             });
         };
-        match self.names.get(item) {
+        match self.known.get(item) {
             Some(Located { value: Meaning::Place(size), .. }) => {
                 self.asked.borrow_mut().insert(item.to_owned(), *size);
                 Ok(Some((*size).into()))

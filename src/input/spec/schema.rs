@@ -56,8 +56,7 @@ impl Schema {
     fn shape(&mut self, shape: &Shape) -> Value {
         match shape {
             Shape::String => json!({ "type": "string" }),
-            Shape::Path => json!({ "type": "string", "minLength": 1 }),
-            Shape::Sum => json!({ "type": "string", "minLength": 1 }),
+            Shape::Path | Shape::Sum => json!({ "type": "string", "minLength": 1 }),
             Shape::Words(words) => json!({ "enum": words() }),
             Shape::Boolean => json!({ "type": "boolean" }),
             Shape::Float => json!({ "type": "number" }),

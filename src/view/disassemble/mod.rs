@@ -16,6 +16,9 @@ use names::Names;
 /// The code of an image, ready to be read.
 #[derive(Debug)]
 pub struct Disassembly<'i> {
+    /// All code.
+    code: Vec<Range<'i>>,
+    /// What of it is shown.
     ranges: Vec<Range<'i>>,
     names: Names<'i>,
     reader: &'static Reader,
@@ -114,11 +117,12 @@ impl<'i> Disassembly<'i> {
             Error::new(ErrorKind::Unsupported, message)
         })?;
         let names = Names::new(image);
-        let mut ranges = ranges(image, data);
-        if let Some(only) = only {
-            ranges = names.only(only, &ranges)?;
-        }
-        Ok(Self { ranges, names, reader })
+        let code = ranges(image, data);
+        let ranges = match only {
+            Some(only) => names.only(only, &code)?,
+            None => code.clone(),
+        };
+        Ok(Self { code, ranges, names, reader })
     }
 
     /// Its lines, in the order of the sections.
@@ -154,7 +158,7 @@ impl<'i> Disassembly<'i> {
 
     /// The bytes of code at an address.
     fn code_at(&self, address: u64) -> Option<&'i [u8]> {
-        self.ranges.iter().find_map(|range| {
+        self.code.iter().find_map(|range| {
             let inside = usize::try_from(address.checked_sub(range.address)?).ok()?;
             range.bytes.get(inside..).filter(|bytes| !bytes.is_empty())
         })

@@ -19,6 +19,8 @@ pub(super) struct Names<'i> {
     slots: FxHashMap<u64, Name<'i>>,
     /// Relocations of object files, by section and place.
     relocations: Vec<(u32, u64, String)>,
+    /// Where sections start and end; a name says nothing about what lies in another.
+    sections: Vec<(u64, u64)>,
     is_object: bool,
 }
 
@@ -80,7 +82,12 @@ impl<'i> Names<'i> {
             };
             slots.insert(slot, name.into());
         }
-        Self { labels, slots, relocations, is_object }
+        let sections = image.sections.iter().flatten().filter(|section| section.address > 0);
+        let sections =
+            sections.map(|section| (section.address, section.address.saturating_add(section.size)));
+        let mut sections: Vec<_> = if is_object { Vec::new() } else { sections.collect() };
+        sections.sort_unstable();
+        Self { labels, slots, relocations, sections, is_object }
     }
 
     /// The names of an address.
@@ -116,10 +123,10 @@ impl<'i> Names<'i> {
             }
         }
         let Some(target) = target else { return String::new() };
-        if let Some(name) = self.slots.get(&target) {
+        if let Some(name) = self.at(range.section, target).next() {
             return shown(name);
         }
-        if let Some(name) = self.at(range.section, target).next() {
+        if let Some(name) = self.slots.get(&target) {
             return shown(name);
         }
         if let Some(name) = self.stub(target, code) {
@@ -143,7 +150,13 @@ impl<'i> Names<'i> {
         let behind = self.labels.partition_point(|label| (label.0, label.1) <= (section, address));
         let &(of, start, name, size) = self.labels.get(behind.checked_sub(1)?)?;
         let distance = address.checked_sub(start)?;
-        let is_inside = of == section && (size == 0 || distance < size) && distance < NEAR;
+        let before = self.sections.partition_point(|(start, _)| *start <= address);
+        let is_elsewhere = before.checked_sub(1).is_some_and(|index| {
+            let (first, end) = self.sections[index];
+            start < first || address >= end
+        });
+        let is_inside =
+            of == section && (size == 0 || distance < size) && distance < NEAR && !is_elsewhere;
         is_inside.then(|| format!("{}+{distance:#x}", shown(name)))
     }
 

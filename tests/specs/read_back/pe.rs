@@ -6,8 +6,9 @@ use goblin::pe::PE;
 use goblin::pe::exception::{RuntimeFunctionIterator, UnwindInfo};
 use minild::format::layout::Segment;
 use minild::format::plan::{Permissions, Role};
-use minild::program::{OutputKind, Position, Program, SectionKind, Start};
+use minild::program::{Definition, OutputKind, Position, Program, SectionKind, Start};
 use minild::{Architecture, Image};
+use object::read::coff::{CoffHeader, Symbol as _};
 use object::read::pe::{ImageOptionalHeader, ImageThunkData, Import, PeFile64};
 use object::{LittleEndian as LE, pe};
 
@@ -15,7 +16,7 @@ use super::{index, pointers_are_the_programs, same, wanted_imports};
 use crate::Checked;
 use crate::case::Variant;
 
-pub(super) fn check(program: &Program<'_>, image: &Image, _: Variant) -> Checked {
+pub(super) fn check(program: &Program<'_>, image: &Image, variant: Variant) -> Checked {
     let file = PeFile64::parse(&*image.bytes)?;
     // Firmware runs images that need no more than this.
     let goblin = PE::parse(&image.bytes)?;
@@ -26,6 +27,7 @@ pub(super) fn check(program: &Program<'_>, image: &Image, _: Variant) -> Checked
     exports_are_the_programs(program, image, &file, &goblin)?;
     base_relocations_are_the_programs(program, image, &file, &goblin)?;
     functions_can_be_unwound(image, &goblin)?;
+    symbols_are_the_programs(program, image, &file, variant)?;
     identity_is_one(image, &file, &goblin)
 }
 
@@ -265,6 +267,20 @@ fn base_relocations_are_the_programs(
             let start = rva(image, slots.address.0);
             expected.extend((start..start + u32::try_from(slots.size.0)?).step_by(8));
         }
+        // Lists of functions are addresses throughout; so are the first three fields of the directory of
+        // thread-locals, and where it names functions the fourth and the one that it names.
+        for kind in [SectionKind::Init, SectionKind::Fini] {
+            if let Some(list) = image.layout.section(Role::Kind(kind)) {
+                let start = rva(image, list.address.0);
+                expected.extend((start..start + u32::try_from(list.size.0)?).step_by(8));
+            }
+        }
+        if let Some(directory) = image.layout.section(Role::TlsDirectory) {
+            let start = rva(image, directory.address.0);
+            let has_functions = directory.size.0 > 40;
+            let fields: &[u32] = if has_functions { &[0, 8, 16, 24, 40] } else { &[0, 8, 16] };
+            expected.extend(fields.iter().map(|field| start + field));
+        }
     }
     same("base relocations", &found, &expected)
 }
@@ -312,6 +328,36 @@ fn index_of(goblin: &PE<'_>) -> u64 {
     let header = goblin.header.optional_header.as_ref();
     let table = header.and_then(|header| header.data_directories.get_exception_table().copied());
     table.map_or(0, |table| table.virtual_address.into())
+}
+
+/// Where somebody asked for them there are symbols, each at its section's start and an offset.
+fn symbols_are_the_programs(
+    program: &Program<'_>,
+    image: &Image,
+    file: &PeFile64<'_>,
+    variant: Variant,
+) -> Checked {
+    let mut expected = BTreeMap::new();
+    if variant == Variant::Symbols {
+        for (id, symbol) in program.symbols_with_ids() {
+            if matches!(symbol.definition, Definition::Section { .. }) {
+                expected.insert(symbol.name.to_string(), image.layout.symbol(id).0);
+            }
+        }
+    }
+    let mut found = BTreeMap::new();
+    let headers = file.nt_headers().file_header;
+    if headers.pointer_to_symbol_table.get(LE) != 0 {
+        let symbols = headers.symbols(&*image.bytes)?;
+        for (_, symbol) in symbols.iter() {
+            let section = usize::from(symbol.section_number.get(LE));
+            let section = file.section_table().iter().nth(section - 1).ok_or("no such section")?;
+            let name = String::from_utf8_lossy(symbol.name(symbols.strings())?).into_owned();
+            let rva = section.virtual_address.get(LE) + symbol.value.get(LE);
+            found.insert(name, image.layout.image_base.0 + u64::from(rva));
+        }
+    }
+    same("symbols", &found, &expected)
 }
 
 /// The content's hash stands in three places, and the checksum is that of the file.

@@ -13,7 +13,7 @@ use crate::{Architecture, Errors, Options, arch};
 const REFERENCE: &str = include_str!("../../../../docs/SPEC.md");
 
 /// The text of every block of code that is marked `info`, with its line.
-fn blocks(info: &str) -> Vec<(usize, String)> {
+pub(super) fn blocks(info: &str) -> Vec<(usize, String)> {
     let mut blocks = Vec::new();
     let mut lines = REFERENCE.lines().enumerate();
     while let Some((number, line)) = lines.next() {

@@ -8,6 +8,7 @@ use jsonschema::Validator;
 use serde_json::{Map, Value};
 use toml::de::{DeTable, DeValue};
 
+use super::reference::blocks;
 use crate::error::ErrorKind;
 use crate::input::spec::document::{entries, integer_value};
 use crate::input::spec::{read, schema};
@@ -68,7 +69,7 @@ fn every_spec_of_the_package_is_valid() {
     let validator = validator();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut count = 0;
-    for folder in ["samples", "tests/programs"] {
+    for folder in ["samples", "tests/programs", "src/cli/templates"] {
         for entry in fs::read_dir(root.join(folder)).expect("a folder of the package") {
             let path = entry.expect("it can be listed").path();
             if path.extension().is_some_and(|extension| extension == "toml") {
@@ -79,6 +80,14 @@ fn every_spec_of_the_package_is_valid() {
         }
     }
     assert!(count > 10, "{count} specs were looked at");
+}
+
+#[test]
+fn every_example_of_the_reference_is_valid() {
+    let validator = validator();
+    for (line, text) in ["toml", "toml,fragment"].into_iter().flat_map(blocks) {
+        assert_eq!(complaints(&validator, &text), [""; 0], "docs/SPEC.md:{line}");
+    }
 }
 
 /// The tables of the language, `KEY` in the place of a key and its value.

@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use object::elf::{
     self, FileHeader64, SHN_ABS, SHN_COMMON, SHN_UNDEF, SHN_XINDEX, SHT_DYNSYM, SHT_SYMTAB,
-    STB_GLOBAL, STB_LOCAL, STB_WEAK, STT_COMMON, STT_FILE, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE,
-    STT_OBJECT, STT_SECTION, STT_TLS, STV_DEFAULT, STV_HIDDEN, STV_INTERNAL, STV_PROTECTED, Sym64,
+    STB_GLOBAL, STB_GNU_UNIQUE, STB_LOCAL, STB_WEAK, STT_COMMON, STT_FILE, STT_FUNC, STT_GNU_IFUNC,
+    STT_NOTYPE, STT_OBJECT, STT_SECTION, STT_TLS, STV_DEFAULT, STV_HIDDEN, STV_INTERNAL,
+    STV_PROTECTED, Sym64,
 };
 use object::read::elf::{FileHeader, Sym, VersionTable};
 use object::{Endianness, StringTable, SymbolIndex};
@@ -191,6 +192,7 @@ fn symbol<'data>(
         STB_LOCAL => "local".into(),
         STB_GLOBAL => "global".into(),
         STB_WEAK => "weak".into(),
+        STB_GNU_UNIQUE => "unique".into(),
         other => named(names.stb.name(other), other.0.into()),
     };
     let visibility = match symbol.st_visibility() {

@@ -209,7 +209,11 @@ impl<'data> Reader<'_, 'data> {
             Ok(build) => {
                 let tools = build.map_or(&[][..], |(_, tools)| tools);
                 for tool in tools {
-                    let name = constant(tool.tool.get(endian));
+                    let name = match tool.tool.get(endian).0 {
+                        // `object` has Apple's own tools only (LLVM's `BinaryFormat/MachO.h`).
+                        4 => "TOOL_LLD".to_owned(),
+                        _ => constant(tool.tool.get(endian)),
+                    };
                     let value = Value::Text(version(tool.version.get(endian).0).into());
                     self.record.field(name, value);
                 }

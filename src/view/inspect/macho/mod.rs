@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use object::macho::{
     CPU_TYPE_ARM64, CPU_TYPE_X86_64, CpuType, MH_BUNDLE, MH_CORE, MH_DSYM, MH_DYLDLINK, MH_DYLIB,
-    MH_DYLIB_STUB, MH_DYLINKER, MH_EXECUTE, MH_KEXT_BUNDLE, MH_OBJECT, MH_PIE,
+    MH_DYLIB_STUB, MH_DYLINKER, MH_EXECUTE, MH_KEXT_BUNDLE, MH_MAGIC_64, MH_OBJECT, MH_PIE,
 };
 
 use super::super::reader::macho::{MachO, Slices};
@@ -79,8 +79,7 @@ fn kind(image: &MachO<'_>) -> Cow<'static, str> {
 fn header<'data>(image: &MachO<'data>) -> Record<'data> {
     let (header, endian) = (image.header, image.endian);
     let mut record = Record::new("Mach-O header", 0);
-    let magic = header.magic.get(object::BigEndian);
-    record.hex("magic", magic);
+    record.hex("magic", MH_MAGIC_64);
     let cpu = header.cputype.get(endian);
     record.explained("cputype", Value::Hex(cpu.0.into()), constant(cpu));
     record.hex("cpusubtype", header.cpusubtype.get(endian).0);

@@ -1,0 +1,247 @@
+//! Hostile files: cut off, bits turned over, counts and offsets that lie, tables that lead back to themselves. An
+//! error or a view that names the damage, never a panic, and memory that is a small multiple of the file.
+
+use std::sync::LazyLock;
+
+use minild::view::disassemble::Disassembly;
+use minild::view::inspect::{Inspection, Parts, inspect};
+use proptest::prelude::*;
+
+use crate::files::{File, WRITTEN, built};
+use crate::memory::most;
+
+/// Times the file, and what a file of no size may take: ELF has room for 2^15 versions.
+const TIMES: usize = 40;
+const AT_LEAST: usize = 2 << 20;
+
+/// The disassemblers' own tables, which are made once.
+static TABLES: LazyLock<()> = LazyLock::new(|| {
+    for file in &*WRITTEN {
+        let found = inspect(&file.bytes, Parts::ALL).expect("it is whole");
+        for image in &found.images {
+            let code = Disassembly::new(image, &file.bytes, None).expect("a known architecture");
+            assert!(code.lines().count() > 0, "{} has code", file.name);
+        }
+    }
+});
+
+/// Looks at all parts, and at all code.
+fn look(bytes: &[u8]) -> Option<Inspection<'_>> {
+    LazyLock::force(&TABLES);
+    let (found, memory) = most(|| inspect(bytes, Parts::ALL).ok());
+    let counts: Vec<_> = found.iter().flat_map(|found| &found.images).collect();
+    let counts: Vec<_> = counts.iter().map(|image| (image.format, image.counts)).collect();
+    let enough = bytes.len() * TIMES + AT_LEAST;
+    assert!(memory <= enough, "{memory} bytes for {}: {counts:?}", bytes.len());
+    for image in found.iter().flat_map(|found| &found.images) {
+        let (lines, memory) = most(|| {
+            let code = Disassembly::new(image, bytes, None).ok()?;
+            Some(code.lines().count())
+        });
+        assert!(memory <= bytes.len() * TIMES + AT_LEAST, "{memory} bytes for code");
+        assert!(lines.unwrap_or_default() <= bytes.len() * 4, "{lines:?} lines of code");
+    }
+    found
+}
+
+fn is_damaged(found: &Inspection<'_>) -> bool {
+    !found.damage.is_empty() || found.images.iter().any(|image| !image.damage.is_empty())
+}
+
+/// A few files that have all structures together: other samples only have more of the same.
+fn one_a_target() -> impl Iterator<Item = &'static File> {
+    let is_one = |name: &str| name.starts_with("puts") || name == "pointers-x86_64-uefi";
+    WRITTEN.iter().filter(move |file| is_one(&file.name))
+}
+
+#[test]
+fn what_is_whole_is_not_damaged() {
+    for file in &*WRITTEN {
+        let found = look(&file.bytes).unwrap_or_else(|| panic!("{} cannot be read", file.name));
+        for image in &found.images {
+            assert_eq!(image.damage, [], "{}", file.name);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_damaged_wherever_it_is_cut() {
+    for file in one_a_target() {
+        for length in (0..file.bytes.len()).step_by(16) {
+            if let Some(found) = look(&file.bytes[..length]) {
+                assert!(is_damaged(&found), "{} cut at {length:#x}", file.name);
+            }
+        }
+    }
+    // Files of others may end in bytes that nothing names.
+    let Some(built) = built() else { return };
+    for path in &built.paths {
+        let bytes = std::fs::read(path).expect("it was built");
+        let step = (bytes.len() / 400).next_multiple_of(16).max(16);
+        for length in (0..bytes.len()).step_by(step) {
+            look(&bytes[..length]);
+        }
+    }
+}
+
+/// Words that programs trip over.
+const WORDS: [u64; 5] = [0, 1, u64::MAX, i64::MAX as u64, 0xffff];
+
+#[test]
+fn whatever_word_of_the_headers_lies() {
+    for file in one_a_target() {
+        let headers = file.bytes.len().min(0x480);
+        for at in (0..headers).step_by(4) {
+            for word in WORDS {
+                for width in [4, 8] {
+                    let mut bytes = file.bytes.clone();
+                    let Some(field) = bytes.get_mut(at..at + width) else { continue };
+                    field.copy_from_slice(&word.to_le_bytes()[..width]);
+                    look(&bytes);
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
+
+    #[test]
+    fn bits_turned_over(
+        which in any::<prop::sample::Index>(),
+        bits in prop::collection::vec((any::<prop::sample::Index>(), 0..8_u8), 1..12),
+    ) {
+        let files: Vec<_> = WRITTEN.iter().collect();
+        let mut bytes = which.get(&files).bytes.clone();
+        for (at, bit) in bits {
+            let at = at.index(bytes.len());
+            bytes[at] ^= 1 << bit;
+        }
+        look(&bytes);
+    }
+
+    #[test]
+    fn bits_turned_over_in_files_of_others(
+        which in any::<prop::sample::Index>(),
+        bits in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..30),
+    ) {
+        if let Some(built) = built() {
+            let path = which.get(&built.paths);
+            let mut bytes = std::fs::read(path).expect("it was built");
+            for (at, value) in bits {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            look(&bytes);
+        }
+    }
+
+    #[test]
+    fn noise_behind_a_magic_number(
+        magic in prop::sample::select(vec![
+            &b"\x7fELF\x02\x01\x01"[..], b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe\0\0\0\x02",
+            b"\xca\xfe\xba\xbf\0\0\0\x02", b"MZ", b"\x64\x86\x02\0", b"\0\0\xff\xff\x02\0",
+        ]),
+        noise in prop::collection::vec(any::<u8>(), 0..2000),
+    ) {
+        look(&[magic, &noise].concat());
+    }
+}
+
+fn written(name: &str) -> Vec<u8> {
+    let file = WRITTEN.iter().find(|file| file.name == name);
+    file.unwrap_or_else(|| panic!("{name} is among the samples")).bytes.clone()
+}
+
+#[test]
+fn ten_million_sections_are_not_believed() {
+    let mut elf = written("hello-x86_64-linux");
+    // e_shnum 0 means that section 0 has the number.
+    elf[60..62].fill(0);
+    let table = usize::try_from(u64::from_le_bytes(elf[40..48].try_into().unwrap())).unwrap();
+    elf[table + 32..table + 40].copy_from_slice(&10_000_000_u64.to_le_bytes());
+    let found = look(&elf).expect("the header is whole");
+    assert!(found.images[0].damage.iter().any(|damage| damage.structure == "section headers"));
+    assert!(!found.images[0].segments.as_ref().unwrap().is_empty(), "the rest is shown");
+
+    let mut pe = written("hello-x86_64-windows");
+    let at = u32::from_le_bytes(pe[60..64].try_into().unwrap()) as usize;
+    pe[at + 6..at + 8].fill(0xff);
+    let found = look(&pe).expect("the header is whole");
+    assert!(found.images[0].damage.iter().any(|damage| damage.structure == "section headers"));
+}
+
+#[test]
+fn a_universal_file_of_itself_ends() {
+    let mut fat = b"\xca\xfe\xba\xbe\0\0\0\x28".to_vec();
+    for _ in 0..40 {
+        fat.extend([1, 0, 0, 7, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    }
+    fat.resize(0x400, 0);
+    let found = look(&fat).expect("the header is whole");
+    assert!(found.images.is_empty() && !found.damage.is_empty());
+}
+
+#[test]
+fn slices_that_all_are_the_same_file_are_read_a_few_times() {
+    let Some(built) = built() else { return };
+    let slice = std::fs::read(built.path("chained-x86_64")).expect("it was built");
+    let size = u32::try_from(slice.len()).unwrap();
+    let mut fat = b"\xca\xfe\xba\xbe\0\0\0\x28".to_vec();
+    for _ in 0..40 {
+        fat.extend([1, 0, 0, 7, 0, 0, 0, 3]);
+        fat.extend([0x1000_u32, size, 12].map(u32::to_be_bytes).concat());
+    }
+    fat.resize(0x1000, 0);
+    fat.extend(&slice);
+    let found = look(&fat).expect("the header is whole");
+    assert!(found.images.len() < 10);
+    assert!(found.damage.iter().any(|damage| damage.message.contains("not shown")));
+}
+
+/// What asks for more places than there are bytes, by opcodes, in a program of opcodes.
+#[test]
+fn one_opcode_that_asks_for_a_billion_places_is_stopped() {
+    let Some(built) = built() else { return };
+    let mut bytes = std::fs::read(built.path("opcodes-x86_64")).expect("it was built");
+    // LC_DYLD_INFO_ONLY: rebase_off behind cmd and cmdsize.
+    let at = bytes
+        .windows(8)
+        .position(|window| window == [0x22, 0, 0, 0x80, 48, 0, 0, 0])
+        .expect("it has LC_DYLD_INFO_ONLY");
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let (offset, size) = (word(at + 8), word(at + 12));
+    // Type, segment and offset as they are; then DO_REBASE_ULEB_TIMES 2^56.
+    assert!(size >= 12, "there is room for it");
+    let program = [0x11, 0x22, 0, 0x60, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, 0x01];
+    bytes[offset..offset + 12].copy_from_slice(&program[..12]);
+    let found = look(&bytes).expect("the header is whole");
+    let damage = &found.images[0].damage;
+    let told = damage.iter().find(|damage| damage.structure == "rebase opcodes");
+    assert!(told.is_some(), "{damage:?}");
+}
+
+#[test]
+fn fixup_chains_that_never_end_are_stopped() {
+    let Some(built) = built() else { return };
+    for arch in ["x86_64", "arm64"] {
+        let bytes = std::fs::read(built.path(&format!("chained-{arch}"))).expect("it was built");
+        let whole = look(&bytes).expect("it is whole");
+        let relocations = whole.images[0].relocations.clone().expect("all parts");
+        assert!(relocations.len() > 5);
+        for relocation in relocations {
+            let segments = whole.images[0].segments.as_ref().unwrap();
+            let segment = segments.iter().find(|segment| {
+                (segment.address..segment.address + segment.size).contains(&relocation.place)
+            });
+            let segment = segment.expect("fixups lie in segments");
+            let at = usize::try_from(relocation.place - segment.address + segment.offset).unwrap();
+            let mut broken = bytes.clone();
+            // The longest step to the next.
+            broken[at + 6] = 0xf8;
+            broken[at + 7] |= 0x7f;
+            look(&broken);
+        }
+    }
+}
