@@ -59,7 +59,7 @@
 //!
 //! * **One call**: [`link()`] to bytes, [`link_into`] any [`Write`], [`link_to`] a file that appears whole or not at
 //!   all, [`layout()`] and [`check()`] without a file, [`link_universal`] for macOS.
-//! * **The passes one by one**: [`mod@link`] and [`Format`](format::Format), for who wants to look at what is there
+//! * **The passes one by one**: [`mod@link`] and [`format::Format`], for who wants to look at what is there
 //!   between them: which slots and stubs were made, what is left for load time.
 //! * **The formats' own pieces**: [`format::macho::sign`], [`format::pe::set_checksum`],
 //!   [`RelocationKind`](program::RelocationKind)s that know their ranges.

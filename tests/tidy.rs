@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("format", &["arch", "program", "units", "target", "error"]),
     ("interop", &["arch", "program", "target"]),
     ("link", &["format", "arch", "program", "units", "target", "error"]),
-    ("input", &["link", "arch", "program", "units", "target", "error"]),
+    ("input", &["link", "format", "arch", "program", "units", "target", "error"]),
     ("view", &["format", "arch", "program", "units", "target", "error"]),
     // These two are the command's: the library knows neither.
     ("run", &[]),

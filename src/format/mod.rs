@@ -15,13 +15,12 @@ pub mod plan;
 use std::io;
 
 use crate::error::Result;
-use crate::program::{Import, Program};
-use crate::target::OperatingSystem;
+use crate::program::Program;
 use crate::units::{Align, Size};
 
 use layout::{Body, Gathered, Layout};
 use output::Output;
-use plan::{Loader, Rules, SegmentRow, TableId, ThreadLocals};
+use plan::{Loader, Rules, SegmentRow, TableId};
 
 /// What is asked of a link beside the program itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,27 +32,6 @@ pub struct Options {
     pub symbols: bool,
     /// How many threads may hash a large file; 0 and 1 mean the caller's own.
     pub threads: usize,
-}
-
-/// What `program`'s system does when it loads it.
-fn loader(program: &Program<'_>) -> Loader {
-    match program.target.operating_system {
-        OperatingSystem::Linux => elf::Elf::loader(program),
-        OperatingSystem::MacOs => macho::MachO::loader(program),
-        OperatingSystem::Windows | OperatingSystem::Uefi => pe::Pe::loader(program),
-    }
-}
-
-/// Imports what the system's thread-local variables need, if `program` has any and does not import it yet.
-/// Where it turns out not to be needed the link leaves it out.
-pub fn import_thread_locals(program: &mut Program<'_>) {
-    let ThreadLocals::Variables { bootstrap, library } = loader(program).thread_locals else {
-        return;
-    };
-    if program.has_thread_locals() && program.global(bootstrap).is_none() {
-        let library = program.library(library);
-        program.import(bootstrap, Import::by_name(library, bootstrap));
-    }
 }
 
 /// How large a table is.

@@ -156,8 +156,6 @@ pub enum ThreadLocals {
     Variables {
         /// The function that a description names until the loader has prepared it.
         bootstrap: &'static str,
-        /// The library that has that function.
-        library: &'static str,
     },
     /// By the number that the loader gives to the program's thread-locals: it finds the template by a
     /// directory.
@@ -215,6 +213,7 @@ pub enum Forwards {
 
 /// What the system does when it loads a program, as far as it decides what the link has to add.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools)] // each is a question that a system answers by itself
 pub struct Loader {
     /// Whether it applies the relocations that are left for load time; if not, the program must.
     pub relocates: bool,

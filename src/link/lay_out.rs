@@ -88,46 +88,39 @@ pub fn lay_out_late<F: Format>(
 
 fn check_alignments(gathered: &Gathered<'_>, rules: &Rules) -> Result<()> {
     let mut errors = Collector::default();
-    let is_thread_local = |role| matches!(role, Role::Kind(kind) if kind.is_thread_local());
-    let (thread_local, others): (Vec<_>, Vec<_>) =
-        gathered.sections().partition(|section| is_thread_local(section.role));
-    let members = |sections: Vec<&'_ OutputSection>| {
-        sections.into_iter().flat_map(|section| section.members.clone()).collect::<Vec<_>>()
-    };
-    let greatest = rules.greatest_tls_align;
-    let thread_local = members(thread_local);
-    for member in thread_local.iter().filter(|member| member.at.is_some()) {
-        let message = "a thread-local variable lies at another address in every thread, at none that can be said";
-        let place = Place::Section { section: member.section, offset: 0 };
-        errors.push(Error::new(ErrorKind::Conflict, message).at(place, ""));
-    }
-    for member in thread_local.iter().filter(|member| member.align > greatest) {
-        errors.push(
-            Error::new(
-                ErrorKind::Unsupported,
+    let target = gathered.program.target;
+    for section in gathered.sections() {
+        let is_thread_local = matches!(section.role, Role::Kind(kind) if kind.is_thread_local());
+        let greatest =
+            if is_thread_local { rules.greatest_tls_align } else { rules.greatest_align };
+        for member in &section.members {
+            let place = Place::Section { section: member.section, offset: 0 };
+            let align = member.align;
+            if is_thread_local && member.at.is_some() {
+                let message = "a thread-local variable lies at another address in every thread, at none that can be \
+                               said";
+                errors.push(Error::new(ErrorKind::Conflict, message).at(place.clone(), ""));
+            }
+            if align <= greatest {
+                continue;
+            }
+            let message = if is_thread_local {
                 format!(
-                    "a thread-local variable cannot be aligned to {} on {}: a thread's copy lies at any \
-                     multiple of {greatest}",
-                    member.align, gathered.program.target
-                ),
-            )
-            .at(Place::Section { section: member.section, offset: 0 }, "")
-            .value(member.align.get().into(), 1..=greatest.get().into()),
-        );
-    }
-    for member in members(others).iter().filter(|member| member.align > rules.greatest_align) {
-        errors.push(
-            Error::new(
-                ErrorKind::Unsupported,
+                    "a thread-local variable cannot be aligned to {align} on {target}: a thread's copy lies at \
+                     any multiple of {greatest}"
+                )
+            } else {
                 format!(
-                    "an alignment of {} does not survive loading on {}: the image may lie at any \
-                     multiple of {}",
-                    member.align, gathered.program.target, rules.greatest_align
-                ),
-            )
-            .at(Place::Section { section: member.section, offset: 0 }, "")
-            .value(member.align.get().into(), 1..=rules.greatest_align.get().into()),
-        );
+                    "an alignment of {align} does not survive loading on {target}: the image may lie at any \
+                     multiple of {greatest}"
+                )
+            };
+            errors.push(
+                Error::new(ErrorKind::Unsupported, message)
+                    .at(place, "")
+                    .value(align.get().into(), 1..=greatest.get().into()),
+            );
+        }
     }
     errors.into_result(())
 }

@@ -2,6 +2,7 @@
 
 mod build;
 mod lint;
+mod needs;
 mod new;
 mod papers;
 mod print;

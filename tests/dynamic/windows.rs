@@ -16,6 +16,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("used_by_c", used_by_c),
     ("loaded_by_c", loaded_by_c),
     ("uses_c", uses_c),
+    ("relro", relro),
     ("missing_library", missing_library),
 ];
 
@@ -59,6 +60,60 @@ fn uses_c(bench: &Bench) -> Checked {
     let spec = fixture("host.toml").replace("ordinal = 3", "ordinal = 1");
     bench.build(&spec, "host.exe")?;
     bench.run("host.exe", &[])?.is(42, "the host ends\n")
+}
+
+/// Wrong would be: an address that somebody can replace once the program runs.
+fn relro(bench: &Bench) -> Checked {
+    let spec = r#"
+        start = "libc"
+        imports."msvcrt.dll" = ["puts", "fflush"]
+        rodata.before = { cstring = "written" }
+        rodata.after = { cstring = "written over" }
+        [target.x86_64-windows]
+        asm = """
+        start:
+            sub  rsp, 40
+            lea  rcx, [rip + before]
+            call puts
+            xor  ecx, ecx
+            call fflush
+            lea  rcx, [rip + puts@GOTPCREL]
+            mov  rdx, [rip + puts@GOTPCREL]
+            mov  [rcx], rdx                 # the same address, but nobody may write it
+            lea  rcx, [rip + after]
+            call puts
+            mov  eax, 42
+            add  rsp, 40
+            ret
+        """
+        [target.aarch64-windows]
+        asm = """
+        start:
+            stp  x29, x30, [sp, #-16]!
+            adrp x0, before
+            add  x0, x0, :lo12:before
+            bl   puts
+            mov  x0, #0
+            bl   fflush
+            adrp x9, :got:puts              // memory is protected by the page: its first word will do
+            ldr  x10, [x9]
+            str  x10, [x9]
+            adrp x0, after
+            add  x0, x0, :lo12:after
+            bl   puts
+            mov  w0, #42
+            ldp  x29, x30, [sp], #16
+            ret
+        """
+    "#;
+    bench.build(spec, "relro.exe")?;
+    let shown = bench.run("relro.exe", &[])?;
+    // With which status wine ends a program that faults differs.
+    if shown.status != 42 && shown.stdout == "written\r\n" {
+        Ok(())
+    } else {
+        Err(format!("the write was let pass: {shown:#?}").into())
+    }
 }
 
 fn missing_library(bench: &Bench) -> Checked {

@@ -77,7 +77,7 @@ fn printed(path: &Path, found: &mut BTreeMap<String, BTreeSet<&'static str>>) {
         let text = String::from_utf8(minild.stdout).expect("JSON is UTF-8");
         let value: Value = serde_json::from_str(&text)
             .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        assert_eq!(value["schema"], 1);
+        assert_eq!(value["version"], 1);
         walk(&value, "", found);
     }
 }

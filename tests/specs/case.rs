@@ -98,11 +98,14 @@ const TEMPLATES: &str = "src/cli/templates";
 /// Every case.
 ///
 /// The runner of tests starts a process for each test, which comes by here to find its own: specs are read
-/// once, and where one test is asked for by its whole name, only the spec that is in it, if one is.
+/// once, and where one test is asked for by its whole name, only the spec that is in it.
 pub(crate) fn all() -> Vec<Case> {
     static CASES: OnceLock<Vec<Case>> = OnceLock::new();
     CASES.get_or_init(find).clone()
 }
+
+/// Kinds of tests that are about many specs at once.
+const ABOUT_ALL: &[&str] = &["one_boot::", "universal::there_are_enough"];
 
 fn find() -> Vec<Case> {
     let Arguments { filter, exact, .. } = Arguments::from_args();
@@ -113,7 +116,7 @@ fn find() -> Vec<Case> {
             let stem = path.file_stem().expect("a spec's file has a name").to_string_lossy();
             name.contains(&format!("::{stem}::")) || name.contains(&format!("::new_{stem}::"))
         };
-        if paths.iter().any(is_in_name) {
+        if !ABOUT_ALL.iter().any(|kind| name.starts_with(kind)) {
             paths.retain(is_in_name);
         }
     }
@@ -138,11 +141,16 @@ pub(crate) fn read(path: &Path) -> Spec {
 }
 
 impl Case {
+    /// What its spec is called: its file, and that `minild new` writes it, if so.
+    pub(crate) fn name(&self) -> String {
+        let name = self.path.file_stem().expect("a spec's file has a name").display();
+        let is_template = self.path.starts_with(root().join(TEMPLATES));
+        if is_template { format!("new_{name}") } else { name.to_string() }
+    }
+
     /// What the test of this kind is called.
     pub(crate) fn test_name(&self, kind: &str) -> String {
-        let name = self.path.file_stem().expect("a spec's file has a name").display();
-        let prefix = if self.path.starts_with(root().join(TEMPLATES)) { "new_" } else { "" };
-        format!("{kind}::{prefix}{name}::{}::{}", self.target, self.variant.name())
+        format!("{kind}::{}::{}::{}", self.name(), self.target, self.variant.name())
     }
 
     /// The text of the spec in this variant.

@@ -35,7 +35,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         if !universal.slices.iter().all(|slice| spec.targets().contains(slice)) {
             continue;
         }
-        let name = case.path.file_stem().expect("a spec's file has a name").display().to_string();
+        let name = case.name();
         let whole = case.clone();
         trials.push(needing(
             missing("llvm-lipo-19", "llvm-19"),

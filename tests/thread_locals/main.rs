@@ -38,6 +38,11 @@ fn main() -> ExitCode {
             trials.push(needing(no_runner(target), name, move || loaded(target)));
         }
     }
+    for target in [Target::X86_64_LINUX, Target::AARCH64_LINUX] {
+        trials.push(needing(no_runner(target), format!("own::{target}"), move || {
+            own(target, &fixture("own.toml"))
+        }));
+    }
     for libc in &LIBCS {
         let missing = || {
             let runner = no_runner(Target::X86_64_LINUX);
@@ -47,6 +52,10 @@ fn main() -> ExitCode {
         trials.push(needing(missing(), name, move || linked_by_c(libc)));
         let name = format!("loaded_by_c::{}", libc.name);
         trials.push(needing(missing(), name, move || loaded_by_c(libc)));
+        if !libc.has_spare_room {
+            let name = format!("own::{}", libc.name);
+            trials.push(needing(missing(), name, move || own_of_musl(libc)));
+        }
     }
     libtest_mimic::run(&arguments, trials).exit_code()
 }
@@ -77,6 +86,20 @@ fn loaded(target: Target) -> Checked {
     bench.build(&fixture("library.toml"), &name)?;
     bench.build(&fixture("loaded.toml"), "loaded.exe")?;
     says_all_lines(&bench, &["loaded.exe", &format!("./{name}")])
+}
+
+/// Wrong would be: a program's own variables at another distance from the thread pointer than the C library puts
+/// them, or an initialiser that runs before they are there.
+fn own(target: Target, spec: &str) -> Checked {
+    let bench = Bench::new(target);
+    bench.build(spec, "own")?;
+    bench.run("own", &[])?.is(42, "every thread has its own\n")
+}
+
+/// The same for the C library that knows no versions.
+fn own_of_musl(libc: &Libc) -> Checked {
+    let spec = fixture("own.toml").replace("libc.so.6", "libc.so").replace("@GLIBC_2.34", "");
+    own(Target::X86_64_LINUX, &format!("libc = \"{}\"\n{spec}", libc.name))
 }
 
 /// Files of programs and of what they load are written out at different times, so the order is not asked for.

@@ -163,6 +163,33 @@ pub fn start_by_libc(program: &mut Program<'_>) {
     }
 }
 
+/// Imports what the system's thread-local variables need, if `program` has any and does not import it yet.
+/// Where it turns out not to be needed the link leaves it out.
+pub fn import_thread_locals(program: &mut Program<'_>) {
+    let wanted = thread_local_import(program.target).filter(|_| program.has_thread_locals());
+    let Some(wanted) = wanted.filter(|wanted| program.global(wanted.name).is_none()) else {
+        return;
+    };
+    let library = program.library((wanted.library)(program.wishes.libc));
+    program.import(wanted.name, Import::by_name(library, wanted.name));
+}
+
+/// What programs for `target` import that have thread-local variables: the function that a description of a
+/// variable names until the loader has prepared it. `None` where there are no such descriptions.
+#[must_use]
+pub fn thread_local_import(target: Target) -> Option<&'static LibcImport> {
+    THREAD_LOCAL_IMPORTS.iter().find(|(of, _)| *of == target).map(|(_, import)| import)
+}
+
+static THREAD_LOCAL_IMPORTS: &[(Target, LibcImport)] =
+    &[(Target::X86_64_MACOS, TLV_BOOTSTRAP), (Target::AARCH64_MACOS, TLV_BOOTSTRAP)];
+
+const TLV_BOOTSTRAP: LibcImport = LibcImport {
+    name: "__tlv_bootstrap",
+    library: |_| "/usr/lib/libSystem.B.dylib",
+    version: |_| None,
+};
+
 /// How `program` is entered: as it asks; where it does not, raw, unless only start-up code runs its
 /// initialisers and finalisers, gives it the stack that it asks for, or its first thread its variables.
 #[must_use]

@@ -4,13 +4,9 @@ use minild::view::disassemble::Disassembly;
 use minild::view::inspect::Inspection;
 use serde::{Serialize, Serializer};
 
-/// Grows where a key changes its meaning or goes; new keys are no change.
-const SCHEMA: u32 = 1;
-
 /// The document.
 #[derive(Serialize)]
 pub(super) struct Document<'i> {
-    schema: u32,
     path: &'i str,
     #[serde(flatten)]
     file: &'i Inspection<'i>,
@@ -26,7 +22,7 @@ impl<'i> Document<'i> {
         code: Option<&'i Vec<Disassembly<'i>>>,
     ) -> Self {
         let disassembly = code.map(|code| code.iter().map(Lines).collect());
-        Self { schema: SCHEMA, path, file, disassembly }
+        Self { path, file, disassembly }
     }
 }
 

@@ -190,26 +190,14 @@ impl Dynamic {
 
         // A bucket for every two names: chains stay short, and the table small.
         let buckets = count(program.exports.len().div_ceil(2).max(1));
-        let mut exports: Vec<(u32, &Export<'_>)> = program
-            .exports
-            .iter()
-            .map(|export| (elf::gnu_hash(export.name.as_bytes()), export))
-            .collect();
-        exports.sort_by_key(|(hash, _)| hash % buckets);
-        let hashes = exports.iter().map(|(hash, _)| *hash).collect();
-        let newest: HashMap<_, _> =
-            program.exports.iter().map(|export| (&export.name, &export.version)).collect();
-        symbols.extend(exports.iter().map(|(_, export)| DynamicSymbol {
+        let exports = exports_by_bucket(program, buckets, &indices);
+        let hashes = exports.iter().map(|(hash, ..)| *hash).collect();
+        symbols.extend(exports.iter().map(|&(_, export, version)| DynamicSymbol {
             name: strings.add(&export.name),
             symbol: gathered.winner(export.symbol),
             is_export: true,
             is_thread_local: false,
-            version: match export.version.as_deref() {
-                None => GLOBAL,
-                // The last of a name's versions is what programs get that ask for none.
-                Some(version) if newest[&export.name] == &export.version => indices[version],
-                Some(version) => indices[version] | elf::VERSYM_HIDDEN.0,
-            },
+            version,
         }));
 
         let interpreter = (!is_library).then(|| {
@@ -456,6 +444,29 @@ impl Dynamic {
         entries.push((elf::DT_NULL, 0));
         entries
     }
+}
+
+/// The exports in the order of a hash table of so many buckets, each with its hash and its version; `indices` are
+/// those of the versions.
+fn exports_by_bucket<'p>(
+    program: &'p Program<'_>,
+    buckets: u32,
+    indices: &IndexMap<&str, u16, FxBuildHasher>,
+) -> Vec<(u32, &'p Export<'p>, u16)> {
+    let newest: HashMap<_, _> =
+        program.exports.iter().map(|export| (&export.name, &export.version)).collect();
+    let version = |export: &Export<'_>| match export.version.as_deref() {
+        None => GLOBAL,
+        // The last of a name's versions is what programs get that ask for none.
+        Some(version) if newest[&export.name] == &export.version => indices[version],
+        Some(version) => indices[version] | elf::VERSYM_HIDDEN.0,
+    };
+    let all = program.exports.iter();
+    let mut exports: Vec<_> = all
+        .map(|export| (elf::gnu_hash(export.name.as_bytes()), export, version(export)))
+        .collect();
+    exports.sort_by_key(|(hash, ..)| hash % buckets);
+    exports
 }
 
 /// The libraries that something is kept of, in the program's order.

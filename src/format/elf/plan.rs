@@ -296,7 +296,7 @@ fn check_lists(program: &Program<'_>, errors: &mut Collector) {
     {
         let section = program.sections_with_ids().find(|(_, section)| section.kind == kind);
         let section = section.map(|(section, _)| Place::Section { section, offset: 0 });
-        let place = list.first().map(|first| Place::Symbol(*first)).or(section);
+        let place = list.first().map(|_| Place::Wish(key)).or(section);
         let Some(place) = place else { continue };
         let message =
             format!("nothing runs `{key}` of a raw program: the system jumps to its entry");

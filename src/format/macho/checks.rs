@@ -198,19 +198,19 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         let message = format!("a shared library has no entry on {target}: nothing calls it");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Symbol(entry), ""));
     }
-    if let Some(first) = program.fini.first() {
+    if !program.fini.is_empty() {
         let message = format!(
             "`fini` is not supported on {target}: dyld runs no finalisers of today's programs"
         );
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
-                .at(Place::Symbol(*first), "")
+                .at(Place::Wish("fini"), "")
                 .help("an initialiser can register one with `_atexit`"),
         );
     }
-    if let (false, Some(first)) = (is_dynamic(program), program.init.first()) {
+    if !is_dynamic(program) && !program.init.is_empty() {
         let message = "nothing runs `init` of a program at a fixed position: dyld does not load it";
-        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Symbol(*first), ""));
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("init"), ""));
     }
     for (id, section) in program.sections_with_ids() {
         if section.kind == SectionKind::Fini {

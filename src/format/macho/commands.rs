@@ -221,30 +221,34 @@ pub(super) fn encode(command: Command, linked: &Linked<'_, MachO>, bytes: &mut V
             bytes.extend_from_slice(pod::bytes_of(&command));
         }
         Command::UnixThread => unix_thread(linked, bytes),
-        Command::LibraryName => {
-            let program = linked.gathered.program;
-            let name = library_name(program);
-            let command = DylibCommand {
-                cmd: macho::LC_ID_DYLIB,
-                name: name.as_bytes(),
-                timestamp: LIBRARY_ID_TIMESTAMP,
-                current_version: packed(current_version(program)),
-                compatibility_version: packed(compatibility_version(program)),
-            };
-            encoder.dylib_command(bytes, &command);
-        }
-        Command::Library(index) => {
-            let library = &linked.tables.libraries[index];
-            let command = DylibCommand {
-                cmd: if library.weak { macho::LC_LOAD_WEAK_DYLIB } else { macho::LC_LOAD_DYLIB },
-                name: library.path.as_bytes(),
-                timestamp: LIBRARY_TIMESTAMP,
-                current_version: ANY_VERSION,
-                compatibility_version: ANY_VERSION,
-            };
-            encoder.dylib_command(bytes, &command);
-        }
+        Command::LibraryName => own_name(linked, bytes),
+        Command::Library(index) => library(linked, index, bytes),
     }
+}
+
+fn own_name(linked: &Linked<'_, MachO>, bytes: &mut Vec<u8>) {
+    let program = linked.gathered.program;
+    let name = library_name(program);
+    let command = DylibCommand {
+        cmd: macho::LC_ID_DYLIB,
+        name: name.as_bytes(),
+        timestamp: LIBRARY_ID_TIMESTAMP,
+        current_version: packed(current_version(program)),
+        compatibility_version: packed(compatibility_version(program)),
+    };
+    encoder().dylib_command(bytes, &command);
+}
+
+fn library(linked: &Linked<'_, MachO>, index: usize, bytes: &mut Vec<u8>) {
+    let library = &linked.tables.libraries[index];
+    let command = DylibCommand {
+        cmd: if library.weak { macho::LC_LOAD_WEAK_DYLIB } else { macho::LC_LOAD_DYLIB },
+        name: library.path.as_bytes(),
+        timestamp: LIBRARY_TIMESTAMP,
+        current_version: ANY_VERSION,
+        compatibility_version: ANY_VERSION,
+    };
+    encoder().dylib_command(bytes, &command);
 }
 
 fn page_zero(linked: &Linked<'_, MachO>, bytes: &mut Vec<u8>) {

@@ -5,7 +5,7 @@
 //! dyld `enforceTextSegmentPermissions`). What turns read-only once dyld has fixed it up is `__DATA_CONST`
 //! (`Loader::makeSegmentsReadOnly`). `__LINKEDIT` comes last and is read-only.
 
-use super::tables::LIB_SYSTEM;
+use crate::arch::start_up;
 use crate::format::plan::{
     Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
     SegmentRole, SegmentRow, TableId, ThreadLocals,
@@ -161,10 +161,11 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         import_pointers: true,
         import_slots: ImportSlots::AmongOthers,
         runs_lists: true,
-        thread_locals: if is_dynamic(program) {
-            ThreadLocals::Variables { bootstrap: "__tlv_bootstrap", library: LIB_SYSTEM }
-        } else {
-            ThreadLocals::None
+        thread_locals: match start_up::thread_local_import(program.target) {
+            Some(import) if is_dynamic(program) => {
+                ThreadLocals::Variables { bootstrap: import.name }
+            }
+            _ => ThreadLocals::None,
         },
         init_list: if has_chained_fixups(program) { InitList::Offsets } else { InitList::Pointers },
         forwards: Forwards::AsImport,

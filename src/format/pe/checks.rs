@@ -191,25 +191,24 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         }
     }
     let lists = [("init", &program.init), ("fini", &program.fini)];
-    for (key, list) in lists.into_iter().filter(|(_, list)| is_firmware && !list.is_empty()) {
+    for (key, _) in lists.into_iter().filter(|(_, list)| is_firmware && !list.is_empty()) {
         let message = format!("`{key}` is not supported on {target}: nothing there runs it");
-        let place = Place::Symbol(list[0]);
+        let place = Place::Wish(key);
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
     let is_raw = !is_library && start_up::start(program) == Start::Raw;
-    if let (true, false, Some(first)) = (is_raw, is_firmware, program.fini.first()) {
+    if is_raw && !is_firmware && !program.fini.is_empty() {
         let message =
             format!("nothing runs `fini` of a raw program on {target}: it ends where it wants to");
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
-                .at(Place::Symbol(*first), "")
+                .at(Place::Wish("fini"), "")
                 .help("start = \"libc\" has the C library run it when it exits"),
         );
     }
     for (id, section) in program.sections_with_ids() {
-        let is_of_windows = matches!(section.kind, SectionKind::Init | SectionKind::Fini)
-            || section.kind.is_thread_local();
-        if is_firmware && is_of_windows || is_raw && section.kind == SectionKind::Fini {
+        let is_list = matches!(section.kind, SectionKind::Init | SectionKind::Fini);
+        if is_firmware && is_list || is_raw && section.kind == SectionKind::Fini {
             let message = format!("section `{}` is of a kind that {target} has not", section.name);
             let place = Place::Section { section: id, offset: 0 };
             errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));

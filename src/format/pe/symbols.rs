@@ -81,12 +81,10 @@ fn place(symbol: &NamedSymbol<'_>, layout: &Layout) -> (u16, u32) {
     let is_inside = |start: u64, size: u64| (start..=start + size).contains(&address);
     let sections = sections(layout).enumerate();
     let mut around = sections.filter(|(_, section)| is_inside(section.address.0, section.size.0));
-    match around.next().filter(|_| symbol.section.is_some()) {
-        Some((index, section)) => (half(index as u64 + 1), number(address - section.address.0)),
-        None => {
-            let absolute = pe::IMAGE_SYM_ABSOLUTE.0.to_le_bytes();
-            let low = address & u64::from(u32::MAX);
-            (u16::from_le_bytes([absolute[0], absolute[1]]), number(low))
-        }
+    if let Some((index, section)) = around.next().filter(|_| symbol.section.is_some()) {
+        return (half(index as u64 + 1), number(address - section.address.0));
     }
+    let absolute = pe::IMAGE_SYM_ABSOLUTE.0.to_le_bytes();
+    let low = address & u64::from(u32::MAX);
+    (u16::from_le_bytes([absolute[0], absolute[1]]), number(low))
 }

@@ -13,12 +13,16 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Functio
     Some(elements.iter().filter_map(|element| reader.located_string(element)).collect())
 }
 
-/// The symbols of `functions`; `map` learns where each stands.
+/// The symbols of the `functions` that `key` lists; `map` learns where each stands, and the first for all.
 pub(super) fn symbols(
+    key: &'static str,
     functions: Option<&Functions>,
     program: &mut Program<'_>,
     map: &mut SourceMap,
 ) -> Vec<SymbolId> {
+    if let Some(first) = functions.and_then(|functions| functions.first()) {
+        map.add_wish(key, &first.span);
+    }
     let functions = functions.into_iter().flatten();
     functions
         .map(|function| {

@@ -22,7 +22,6 @@ use super::targets::Merged;
 use crate::arch::start_up;
 use crate::arch::{self, Arch, Operand};
 use crate::error::{Collector, Error, ErrorKind, Errors, Place, Result};
-use crate::format;
 use crate::program::{
     Contents, Definition, OutputKind, Program, RelocationKind, Section, SectionId, SectionKind,
     Start, Symbol, SymbolId, SymbolType,
@@ -61,9 +60,9 @@ pub(super) fn lower<'s>(
     let pending: Vec<_> = units.into_iter().flat_map(|unit| lowering.add_unit(unit)).collect();
     let Lowering { program, map, errors: found, .. } = &mut lowering;
     imports::add(&merged.imports, program, map, found);
-    format::import_thread_locals(program);
-    program.init = lists::symbols(merged.init, program, map);
-    program.fini = lists::symbols(merged.fini, program, map);
+    start_up::import_thread_locals(program);
+    program.init = lists::symbols("init", merged.init, program, map);
+    program.fini = lists::symbols("fini", merged.fini, program, map);
     if program.wishes.start == Some(Start::Libc) {
         start_up::start_by_libc(program);
     }

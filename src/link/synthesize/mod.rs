@@ -23,7 +23,7 @@ use crate::program::{
     Definition, ImportId, LibraryId, Program, Section, SectionId, SectionKind, Symbol, SymbolId,
 };
 
-use thread_locals::{make_directory, make_variables, want_exported};
+use thread_locals::{check_sections, make_directory, make_variables, want_exported};
 
 use make::{make_lists, make_room_for_commons, make_slots, make_stubs};
 pub(crate) use scan::is_subtrahend;
@@ -254,11 +254,12 @@ pub fn synthesize<'p>(resolved: &'p Resolved<'p>, loader: Loader) -> Result<Synt
     };
 
     make_room_for_commons(&mut synthesized);
+    check_sections(&synthesized, loader, &mut errors);
     make_lists(&mut synthesized, loader);
     let mut wanted = scan_relocations(&mut synthesized, loader, &mut errors);
     keep_forwarded(&mut synthesized, loader);
     want_libc(&mut synthesized, loader, &mut wanted, &mut errors);
-    want_exported(&synthesized, loader, &mut wanted);
+    want_exported(&synthesized, loader, &mut wanted, &mut errors);
     make_variables(&mut synthesized, loader, &wanted, &mut errors);
     make_directory(&mut synthesized, loader);
     make_stubs(&mut synthesized, &wanted);

@@ -57,7 +57,7 @@ fn scan_relocation(
         );
         return Err(Error::new(ErrorKind::UnsupportedRelocation, message).at(place, ""));
     }
-    thread_locals::check(synthesized, loader, place.clone(), relocation, winner, import)?;
+    thread_locals::check(synthesized, loader, &place, relocation, winner, import)?;
     if let Some(import) = import {
         synthesized.imports.insert(winner, import);
         if kind.is_thread_local() {

@@ -28,7 +28,7 @@ const INDEX: usize = 4;
 pub(super) fn check(
     synthesized: &Synthesized<'_>,
     loader: Loader,
-    place: Place,
+    place: &Place,
     relocation: &Relocation,
     symbol: SymbolId,
     import: Option<ImportId>,
@@ -40,6 +40,9 @@ pub(super) fn check(
         Error::new(ErrorKind::UnsupportedRelocation, message).at(place.clone(), "")
     };
     let is_variable = synthesized.is_thread_local(symbol);
+    if is_variable && matches!(loader.thread_locals, ThreadLocals::None) {
+        return Ok(()); // told with its section
+    }
     match synthesized.definition(symbol) {
         Definition::Landmark(Landmark::TlsIndex) if !has_index(loader) => {
             let message =
@@ -90,7 +93,11 @@ pub(super) fn check(
             "`{}` cannot reach `{name}`: it is imported, and where it lies is known when the program is loaded",
             kind.name()
         );
-        return Err(refuse(message).help("read it from a slot, or call its descriptor"));
+        return Err(match loader.thread_locals {
+            ThreadLocals::Index(_) => refuse(message)
+                .help(format!("{} has no way to another module's variables", program.target)),
+            _ => refuse(message).help("read it from a slot, or call its descriptor"),
+        });
     }
     // Nobody fills them in for a program that the kernel loads alone.
     if matches!(kind.via(), Via::DescriptorSlots | Via::ModuleSlots) && !loader.relocates {
@@ -117,8 +124,12 @@ fn ways(program: &Program<'_>, loader: Loader) -> String {
     let wants_linker = |kind: RelocationKind| {
         matches!(kind.via(), Via::DescriptorSlots | Via::ModuleSlots) && !loader.relocates
     };
+    // Where a variable lies in the copy is half of a way; the other half is the number.
+    let is_half = |kind: RelocationKind| {
+        kind.operand() == Operand::Template && (!has_index(loader) || kind.width() > 4)
+    };
     let names: Vec<_> = kinds
-        .filter(|kind| loader.thread_locals.takes(*kind) && !wants_linker(*kind))
+        .filter(|&kind| loader.thread_locals.takes(kind) && !wants_linker(kind) && !is_half(kind))
         .map(|kind| format!("`{}`", kind.name()))
         .collect();
     match &names[..] {
@@ -128,15 +139,54 @@ fn ways(program: &Program<'_>, loader: Loader) -> String {
     }
 }
 
-/// Variables that are exported are described, though nothing here may get at them.
-pub(super) fn want_exported(synthesized: &Synthesized<'_>, loader: Loader, wanted: &mut Wanted) {
-    if !matches!(loader.thread_locals, ThreadLocals::Variables { .. }) {
+/// Whether there can be thread-local variables.
+pub(super) fn check_sections(
+    synthesized: &Synthesized<'_>,
+    loader: Loader,
+    errors: &mut Collector,
+) {
+    if !matches!(loader.thread_locals, ThreadLocals::None) {
         return;
     }
-    for export in &synthesized.program().exports {
+    let program = synthesized.program();
+    for (id, section) in program.sections_with_ids() {
+        if section.kind.is_thread_local() {
+            let message = format!(
+                "`{}` is thread-local, and nothing on {} makes copies of it for this program's threads",
+                section.name, program.target
+            );
+            let place = Place::Section { section: id, offset: 0 };
+            errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+        }
+    }
+}
+
+/// Variables that are exported are described, though nothing here may get at them.
+pub(super) fn want_exported(
+    synthesized: &Synthesized<'_>,
+    loader: Loader,
+    wanted: &mut Wanted,
+    errors: &mut Collector,
+) {
+    for (index, export) in synthesized.program().exports.iter().enumerate() {
         let symbol = synthesized.winner(export.symbol);
-        if synthesized.is_thread_local(symbol) {
-            wanted.variables.insert(symbol);
+        let is_own = synthesized.import(symbol).is_none();
+        if !is_own || !synthesized.is_thread_local(symbol) {
+            continue;
+        }
+        match loader.thread_locals {
+            ThreadLocals::Variables { .. } => _ = wanted.variables.insert(symbol),
+            ThreadLocals::Index(_) => {
+                let message = format!(
+                    "`{}` cannot be exported: {} has no way to another module's thread-local variables",
+                    export.name,
+                    synthesized.program().target
+                );
+                let error = Error::new(ErrorKind::Unsupported, message);
+                let help = "export a function that gives its address";
+                errors.push(error.at(Place::Export(index), "").help(help));
+            }
+            ThreadLocals::ThreadPointer { .. } | ThreadLocals::None => {}
         }
     }
 }
@@ -148,14 +198,14 @@ pub(super) fn make_variables(
     wanted: &Wanted,
     errors: &mut Collector,
 ) {
-    let ThreadLocals::Variables { bootstrap, .. } = loader.thread_locals else { return };
+    let ThreadLocals::Variables { bootstrap } = loader.thread_locals else { return };
     let Some(&first) = wanted.variables.first() else { return };
     let Some((function, import)) = synthesized.import_called(bootstrap) else {
         let message = format!(
             "what describes a thread-local variable names `{bootstrap}`, and this program does not import it"
         );
         let error = Error::new(ErrorKind::Missing, message).at(Place::Symbol(first), "");
-        return errors.push(error.help("`format::import_thread_locals` adds it"));
+        return errors.push(error.help("`arch::start_up::import_thread_locals` adds it"));
     };
     synthesized.imports.insert(function, import);
     let arch = crate::arch::of(synthesized.program().target.architecture);

@@ -288,14 +288,35 @@ fn symbols_are_the_programs(
     }
     if variant != Variant::Stripped {
         for (id, symbol) in program.symbols_with_ids() {
-            if matches!(symbol.definition, Definition::Section { .. }) {
-                expected.insert(symbol.name.to_string(), image.layout.symbol(id).0);
+            if let Definition::Section { section, .. } = symbol.definition {
+                let mut address = image.layout.symbol(id).0;
+                // What describes a thread-local variable bears its name.
+                if program.section(section).kind.is_thread_local()
+                    && let Some(found) = defined.get(&*symbol.name)
+                    && variables(image).any(|variable| variable == *found)
+                {
+                    address = *found;
+                }
+                expected.insert(symbol.name.to_string(), address);
             }
         }
     }
     same("defined symbols", &defined, &expected)?;
-    let expected = wanted_imports(program, false).into_iter().map(|(_, name)| name).collect();
+    let expected = wanted_imports(program, false).into_iter().map(|(_, name)| name);
+    let bootstrap = variables(image).next().map(|_| TLV_BOOTSTRAP.to_owned());
+    let expected = expected.chain(bootstrap).collect();
     same("wanted symbols", &wanted, &expected)
+}
+
+/// What describes a variable until dyld has prepared it.
+const TLV_BOOTSTRAP: &str = "__tlv_bootstrap";
+
+/// Where each description of a thread-local variable lies.
+fn variables(image: &Image) -> impl Iterator<Item = u64> {
+    let section = image.layout.section(Role::Variables);
+    let range =
+        section.map_or(0..0, |section| section.address.0..section.address.0 + section.size.0);
+    range.step_by(24)
 }
 
 /// What dyld is to write into a word.
@@ -361,6 +382,15 @@ fn expected_fixups(program: &Program<'_>, image: &Image) -> Fixups {
             };
             expected.insert(start + pointer.offset, fixup);
         }
+    }
+    for address in variables(image) {
+        let fixup = Fixup::Import {
+            library: LIB_SYSTEM.to_owned(),
+            name: TLV_BOOTSTRAP.to_owned(),
+            weak: false,
+            addend: 0,
+        };
+        expected.insert(address, fixup);
     }
     if let Some(list) = layout.section(Role::Kind(SectionKind::Init)) {
         for (address, function) in (list.address.0..).step_by(8).zip(&program.init) {

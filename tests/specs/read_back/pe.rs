@@ -267,6 +267,20 @@ fn base_relocations_are_the_programs(
             let start = rva(image, slots.address.0);
             expected.extend((start..start + u32::try_from(slots.size.0)?).step_by(8));
         }
+        // Lists of functions are addresses throughout; so are the first three fields of the directory of
+        // thread-locals, and where it names functions the fourth and the one that it names.
+        for kind in [SectionKind::Init, SectionKind::Fini] {
+            if let Some(list) = image.layout.section(Role::Kind(kind)) {
+                let start = rva(image, list.address.0);
+                expected.extend((start..start + u32::try_from(list.size.0)?).step_by(8));
+            }
+        }
+        if let Some(directory) = image.layout.section(Role::TlsDirectory) {
+            let start = rva(image, directory.address.0);
+            let has_functions = directory.size.0 > 40;
+            let fields: &[u32] = if has_functions { &[0, 8, 16, 24, 40] } else { &[0, 8, 16] };
+            expected.extend(fields.iter().map(|field| start + field));
+        }
     }
     same("base relocations", &found, &expected)
 }

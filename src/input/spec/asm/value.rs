@@ -271,22 +271,14 @@ impl<'a, 't> Sum<'a, 't> {
         });
         let end = self.tokens.next().filter(|token| token.is(':'));
         let name = self.tokens.next().filter(|token| token.is_word());
-        match (part, end, name) {
-            (Some((_, part)), Some(_), Some(name)) => {
-                let range = colon.range.start..name.range.end;
-                symbol(name.text, range, Some(*part), context)
-            }
-            _ => {
-                let message = "between colons stands what is meant of a symbol";
-                let error = context.error(ErrorKind::Syntax, message, colon.range.clone());
-                let known = OPERATORS.iter().map(|(name, _)| format!("`:{name}:`"));
-                let known: Vec<_> = known.collect();
-                Err(error.help(format!(
-                    "it is written like `:lo12:name`; there are {}",
-                    known.join(", ")
-                )))
-            }
+        if let (Some((_, part)), Some(_), Some(name)) = (part, end, name) {
+            let range = colon.range.start..name.range.end;
+            return symbol(name.text, range, Some(*part), context);
         }
+        let message = "between colons stands what is meant of a symbol";
+        let error = context.error(ErrorKind::Syntax, message, colon.range.clone());
+        let known: Vec<_> = OPERATORS.iter().map(|(name, _)| format!("`:{name}:`")).collect();
+        Err(error.help(format!("it is written like `:lo12:name`; there are {}", known.join(", "))))
     }
 }
 

@@ -154,10 +154,10 @@ fn wishes_are_honoured_or_refused() {
             4:14-4:21: unsupported: `stack.size` means nothing to a raw program on x86_64-linux: the kernel decides how large its stack is
               3:9-3:14: raw is asked for here
               help: start = "main" moves to a stack of that size before it calls the entry
-            7:8-7:13: unsupported: nothing runs `init` of a raw program: the system jumps to its entry
+            5:9-5:16: unsupported: nothing runs `init` of a raw program: the system jumps to its entry
               3:9-3:14: raw is asked for here
               help: start = "main" has start-up code that does
-            7:8-7:13: unsupported: nothing runs `fini` of a raw program: the system jumps to its entry
+            6:9-6:16: unsupported: nothing runs `fini` of a raw program: the system jumps to its entry
               3:9-3:14: raw is asked for here
               help: start = "main" has start-up code that does
             10:8-10:15: misaligned: the base 0x12345 is no multiple of 0x10000
