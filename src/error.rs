@@ -1,7 +1,26 @@
 //! Errors as data: what is wrong, where, which value, what would be legal, and what to do.
 //!
 //! Nothing here prints. A pass gathers all it finds into [`Errors`] and goes on; the command renders
-//! them in the user's text, a library's caller does with them what it likes.
+//! them in the user's text, a library's caller does with them what it likes. A place of the program leads back to the
+//! caller's own: it knows which of its functions became which section.
+//!
+//! ```
+//! use minild::error::{ErrorKind, Place};
+//! use minild::program::{Program, Section, SectionKind};
+//! use minild::{Options, Target, arch::x86_64};
+//!
+//! let mut program = Program::new(Target::X86_64_LINUX);
+//! let code = program.add_section(Section::new("start", SectionKind::Code, &[0xeb, 0x00]));
+//! let start = program.define("start", code, 0, 2);
+//! program.relocate(code, 1, x86_64::REL8, start, 1000); // a short jump, and far too far
+//! program.entry = Some(start);
+//!
+//! let errors = minild::link(&program, &Options::default()).unwrap_err();
+//! let error = errors.iter().next().unwrap();
+//! assert_eq!(error.kind, ErrorKind::OutOfRange);
+//! assert_eq!(error.notes[0].place, Place::Section { section: code, offset: 1 });
+//! assert_eq!((error.value, error.interval.clone()), (Some(999), Some(-128..=127)));
+//! ```
 
 use std::fmt;
 use std::ops::{Range, RangeInclusive};

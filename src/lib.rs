@@ -48,6 +48,7 @@
 //! | [`format::layout`] | where everything lies, and why there are gaps |
 //! | [`format`](mod@format) | what is made of it, format by format; how a file that was changed is made whole again |
 //! | [`error`] | what comes back where something is wrong |
+//! | [`view`] | what a file is, whoever wrote it, read back |
 //! | [`interop`] | what other crates' types are here |
 #![cfg_attr(
     feature = "spec",
@@ -78,6 +79,9 @@
 //! |---|---|---|
 //! | `spec` | `input::spec`, the language of `spec.toml` | by `asm` and `cli` |
 //! | `asm` | assembler text in specs | yes |
+//! | `schema` | `input::spec::schema`, the JSON schema of specs | by `cli` |
+//! | `disassemble`, `demangle`, `serde` | machine code as text, names as their source had them, and JSON, in [`view`] | by `cli` |
+//! | `tracing` | a span of the crate `tracing` for each pass | by `cli` |
 //! | `cli` | the command `minild` | yes |
 //!
 //! `default-features = false` is what a compiler wants: no TOML, no assembler, no command line.

@@ -2,6 +2,26 @@
 //!
 //! [`Gathered`] knows order and sizes, [`Layout`] addresses and file offsets with the reason for every
 //! gap. A [`Layout`] is public: it can be asked for without writing a file.
+//!
+//! ```
+//! use minild::program::{Program, Section, SectionKind};
+//! use minild::{Options, Size, Target};
+//!
+//! let mut program = Program::new(Target::AARCH64_LINUX);
+//! let buffer = program.add_section(Section::bss("buffer", Size(1 << 30)));
+//! let code = program.add_section(Section::new("start", SectionKind::Code, &[0; 4]));
+//! program.entry = Some(program.define("start", code, 0, 4));
+//!
+//! let layout = minild::layout(&program, &Options::default())?;
+//! for segment in &layout.segments {
+//!     for section in &segment.sections {
+//!         println!("{} {} {} {}", section.address, section.offset, section.name, section.gap.reason);
+//!     }
+//! }
+//! assert!(layout.memory_size() > Size(1 << 30) && layout.file_size < Size(1 << 12));
+//! assert!(layout.section_address(buffer) > layout.section_address(code));
+//! # Ok::<(), minild::Errors>(())
+//! ```
 
 use std::borrow::Cow;
 use std::collections::HashMap;
