@@ -501,7 +501,7 @@ fn dyld_tables(path: &Path, image: &Image<'_>) {
             None if line.ends_with(':') => table = line,
             None => {}
             Some(address) if table.starts_with("Exports") => {
-                exports.push((address, words[1].to_owned()))
+                exports.push((address, words[1].to_owned()));
             }
             Some(address) => {
                 let is_rebase = table.starts_with("Rebase") || words.contains(&"rebase");
