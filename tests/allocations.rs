@@ -40,6 +40,9 @@ static ALLOCATOR: Counting = Counting;
 const PIECES: &[(&str, usize)] = &[("linux", 110), ("macos", 210), ("windows", 130), ("uefi", 75)];
 
 /// One test, as the counters are the process': nothing else may run beside it.
+/// How many images of each target.
+const IMAGES: usize = 10_000 / 8;
+
 #[test]
 fn ten_thousand_images_leave_nothing_behind_and_are_the_commands_own() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
@@ -65,7 +68,6 @@ fn ten_thousand_images_leave_nothing_behind_and_are_the_commands_own() {
 
         let held = HELD.load(Ordering::Relaxed);
         let asked = ASKED.load(Ordering::Relaxed);
-        const IMAGES: usize = 10_000 / 8;
         for _ in 0..IMAGES {
             let image = minild::link(&program, &options).expect("it links");
             assert!(image.bytes == expected, "{}: other bytes the next time", row.name);

@@ -56,9 +56,10 @@ impl Variant {
         // Assembling takes its time, and every test of a process of its own comes by here.
         let program = || spec.program(target).expect("specs are right").0;
         match (self, target.operating_system) {
-            (Self::Default | Self::Stripped, _) => true,
             (Self::Fixed, _) if spec.kind(target) == OutputKind::SharedLibrary => false,
-            (Self::Fixed, OperatingSystem::Linux) => true,
+            (Self::Default | Self::Stripped, _)
+            | (Self::Fixed, OperatingSystem::Linux)
+            | (Self::Symbols, OperatingSystem::Windows | OperatingSystem::Uefi) => true,
             (Self::Fixed, OperatingSystem::Windows) => is_intel,
             (Self::Fixed, OperatingSystem::MacOs) if is_intel => {
                 let program = program();
@@ -68,7 +69,6 @@ impl Variant {
                 let wishes = program().wishes;
                 wishes.oldest_system.is_none() && wishes.position == Position::Independent
             }
-            (Self::Symbols, OperatingSystem::Windows | OperatingSystem::Uefi) => true,
             _ => false,
         }
     }

@@ -340,16 +340,13 @@ impl Dump<'_> {
         }
     }
 
-    fn strings_of(&self, image: &Image) -> usize {
-        let strings = image.layout.sections().find(|section| section.name == "strings");
-        offset(strings.expect("every file has strings").offset.0)
-    }
-
     /// The names of all symbols, in order.
     fn symbol_names(&self, image: &Image) -> Vec<String> {
         let table = image.layout.sections().find(|section| section.name == "symbol table");
         let Some(table) = table else { return Vec::new() };
-        let (start, strings) = (offset(table.offset.0), self.strings_of(image));
+        let strings = image.layout.sections().find(|section| section.name == "strings");
+        let strings = offset(strings.expect("every file has strings").offset.0);
+        let start = offset(table.offset.0);
         (start..start + offset(table.file_size.0))
             .step_by(size_of::<Nlist64<Endianness>>())
             .map(|at| {
@@ -384,7 +381,7 @@ impl Dump<'_> {
             let index = self.structure::<object::U32<Endianness>>(at).get(LE);
             let name =
                 names.get(offset(index.into())).map_or("a place of the program", |name| name);
-            self.field(at, "symbol", &shown(index), &name.to_owned());
+            self.field(at, "symbol", &shown(index), name);
         }
     }
 

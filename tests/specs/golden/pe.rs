@@ -173,7 +173,7 @@ impl Dump<'_> {
             ".idata$2" => self.import_descriptors(image, section),
             ".idata$4" => self.thunks(image, section, "import lookup: what is wanted"),
             ".idata$5" => {
-                self.thunks(image, section, "slots of imports: the same, until it is loaded")
+                self.thunks(image, section, "slots of imports: the same, until it is loaded");
             }
             ".edata" => self.exports(image, section),
             ".debug" => self.debug_directory(section),

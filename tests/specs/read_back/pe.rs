@@ -246,7 +246,12 @@ fn base_relocations_are_the_programs(
         return Err(format!("blocks are not one a page, ascending: {pages:#x?}").into());
     }
     let mut to_goblin = 0;
-    for block in goblin.relocation_data.as_ref().into_iter().flat_map(|data| data.blocks()) {
+    for block in goblin
+        .relocation_data
+        .as_ref()
+        .into_iter()
+        .flat_map(goblin::pe::relocation::RelocationData::blocks)
+    {
         let words = block?.words().collect::<Result<Vec<_>, _>>()?;
         to_goblin += words.iter().filter(|word| word.reloc_type() != 0).count();
     }
