@@ -66,10 +66,10 @@ fn tables(macho: &MachO<'_>) -> Vec<Table> {
                 tables.push(Table { command: *command, name, offset, size, align });
             }
         };
-        if let Some((_, name, align)) = SINGLE.iter().find(|(kind, ..)| *kind == command.kind) {
-            if let Some(data) = macho.read::<LinkeditData>(command) {
-                add(name, data.dataoff.get(LE), data.datasize.get(LE).into(), *align);
-            }
+        if let Some((_, name, align)) = SINGLE.iter().find(|(kind, ..)| *kind == command.kind)
+            && let Some(data) = macho.read::<LinkeditData>(command)
+        {
+            add(name, data.dataoff.get(LE), data.datasize.get(LE).into(), *align);
         }
         match command.kind {
             macho::LC_SYMTAB => {

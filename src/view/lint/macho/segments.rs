@@ -174,7 +174,8 @@ fn page_zero(macho: &MachO<'_>, report: &mut Report<'_>) {
     let empty = macho.segments.iter().filter(|segment| segment.is_page_zero());
     let end = empty.clone().map(|segment| up(segment.size, macho.page())).max().unwrap_or_default();
     if end < least {
-        let place = empty.last().map_or_else(
+        let mut empty = empty;
+        let place = empty.next_back().map_or_else(
             || Place::new(HEADER_SIZE, 0, "load commands"),
             |segment| segment.place(field!(SegmentCommand, vmsize)),
         );

@@ -120,7 +120,7 @@ fn tls_addresses(pe: &Pe<'_>, report: &mut Report<'_>) {
             || offset == 8 && pe.relative(address.wrapping_sub(1)).is_some();
         // Without a template there is nothing to point at; the index is always written.
         let may_be_missing = name != "AddressOfIndex";
-        if !is_inside && !(address == 0 && may_be_missing) {
+        if !(is_inside || address == 0 && may_be_missing) {
             let place = Place::new(at + offset, 8, format!("TLS directory, {name}"));
             report.add(place, format!("{name} is {address:#x}, which is outside the image"));
         }
@@ -247,7 +247,7 @@ fn unwind_entries(pe: &Pe<'_>, report: &mut Report<'_>) {
             // The lowest bit says that it is another entry of the table.
             (Architecture::X86_64, [_, data]) if data & 1 == 0 => data,
             // The two lowest bits are 0 where it is an address.
-            (Architecture::Aarch64, [data, _]) if data & 3 == 0 => data,
+            (Architecture::Aarch64, [data, _]) if data.is_multiple_of(4) => data,
             _ => continue,
         };
         let first = pe.file_offset(data, 4).and_then(|at| pe.data.u32(at));
