@@ -21,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/linkedit-alignment",
         demand: "tables in __LINKEDIT are aligned: to 8 bytes, indirect symbols to 4, the signature to 16",
-        by: &[warning(DyldValidate).from_sdk(10, 14)],
+        by: &[warning(DyldValidate).since_sdk(10, 14)],
         symptom: "it runs; `dyld_info -validate` and `strip` refuse the file: `not pointer aligned`",
         cure: "pad each table",
         source: "dyld mach_o/Policy.cpp, enforceLinkeditContentAlignment, enforceCodeSignatureAligned",

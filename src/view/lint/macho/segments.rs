@@ -149,7 +149,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/section-end",
         demand: "sections end inside their segment",
-        by: &[error(Dyld).from_sdk(11, 0)],
+        by: &[error(Dyld).since_sdk(11, 0)],
         symptom: "dyld: `section end address is beyond containing segment`, and abort (SIGABRT)",
         cure: "correct the section's size, or the segment's vmsize",
         source: "dyld mach_o/UnsafeHeader.cpp, validSegment; mach_o/Policy.cpp, enforceSectionsInSegment",

@@ -254,7 +254,7 @@ fn unwind_entries(pe: &Pe<'_>, report: &mut Report<'_>) {
         let is_right = first.is_some_and(|first| match pe.architecture {
             Architecture::X86_64 => data.is_multiple_of(4) && matches!(first & 7, 1..=3),
             // Its version is 0.
-            Architecture::Aarch64 => first >> 18 & 3 == 0,
+            Architecture::Aarch64 => (first >> 18).is_multiple_of(4),
         });
         if !is_right {
             let message = format!("no unwind data for the function at {begin:#x} is at {data:#x}");
