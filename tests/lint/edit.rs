@@ -317,13 +317,13 @@ impl File {
         self.put_u32(at, value.swap_bytes());
     }
 
-    /// Where the CodeDirectory lies.
+    /// Where the code directory lies.
     pub(crate) fn code_directory(&self) -> usize {
         let signature = self.linkedit(0x1d, 8);
         signature + self.be_u32(signature + 16) as usize
     }
 
-    /// Hashes every page again. The CodeDirectory itself stays as it is.
+    /// Hashes every page again. The code directory itself stays as it is.
     fn sign(&mut self) {
         let Some(command) = self.find_command(0x1d) else { return };
         let start = self.u32(command + 8) as usize;
@@ -355,7 +355,7 @@ impl File {
         self.add_command(&copy)
     }
 
-    /// Makes a load command one that nobody looks at (LC_NOTE's like, without LC_REQ_DYLD).
+    /// Makes a load command one that nobody looks at (without `LC_REQ_DYLD`).
     pub(crate) fn ignore(&mut self, kind: u32) {
         let at = self.command(kind);
         self.put_u32(at, 0x7fff);

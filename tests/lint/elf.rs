@@ -212,7 +212,7 @@ fn calls(f: &mut File) {
     f.replace(RELAENT, PLTREL, 7);
 }
 
-/// Adds a hash table of one bucket, in the place of DT_DEBUG.
+/// Adds a hash table of one bucket, in the place of `DT_DEBUG`.
 fn sysv_hash(f: &mut File) {
     let scratch = f.scratch();
     f.replace(DEBUG, HASH, f.elf_address(scratch));

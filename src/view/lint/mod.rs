@@ -65,9 +65,8 @@ pub fn lint(bytes: &[u8]) -> Result<Lint, Error> {
     let bytes = Bytes(bytes);
     match bytes.0 {
         [0x7f, b'E', b'L', b'F', ..] => elf::lint(bytes),
-        [0xcf, 0xfa, 0xed, 0xfe, ..]
+        [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..]
         | [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..]
-        | [0xce, 0xfa, 0xed, 0xfe, ..]
         | [0xca, 0xfe, 0xba, 0xbe | 0xbf, ..] => macho::lint(bytes),
         [b'M', b'Z', ..] => pe::lint(bytes),
         other => Err(unsupported(match other {

@@ -1,5 +1,7 @@
 //! What the checks find, gathered: the place in the file, the value, and who minds.
 
+use std::fmt::Write;
+
 use super::rule::{Loader, Rule, Severity, Subject};
 
 /// More findings of one rule than these are only counted: a file can be wrong in a million places.
@@ -77,13 +79,13 @@ impl<'s> Report<'s> {
         let made: Vec<_> = rule.by.iter().filter(|demand| demand.is_of(self.subject)).collect();
         let is_own = |loader| self.subject.loaders.contains(&loader);
         let own: Vec<_> = made.iter().filter(|demand| is_own(demand.loader)).collect();
-        (self.severity, self.loaders) = match own.iter().map(|demand| demand.severity).max() {
-            Some(severity) => (severity, own.iter().map(|demand| demand.loader).collect()),
-            None => {
-                let is_other = |loader: &Loader| self.subject.others.contains(loader);
-                let others = made.iter().map(|demand| demand.loader).filter(is_other);
-                (Severity::Note, others.collect())
-            }
+        let worst = own.iter().map(|demand| demand.severity).max();
+        (self.severity, self.loaders) = if let Some(severity) = worst {
+            (severity, own.iter().map(|demand| demand.loader).collect())
+        } else {
+            let is_other = |loader: &Loader| self.subject.others.contains(loader);
+            let others = made.iter().map(|demand| demand.loader).filter(is_other);
+            (Severity::Note, others.collect())
         };
         self.rule = Some(rule);
         self.first_of_rule = self.findings.len();
@@ -114,7 +116,8 @@ impl<'s> Report<'s> {
     /// Ends a rule: says how many places were only counted.
     pub(super) fn end(&mut self) {
         if let Some(last) = self.findings.last_mut().filter(|_| self.uncounted > 0) {
-            last.message.push_str(&format!(" (and {} more places)", self.uncounted));
+            // Writing to a string cannot fail.
+            let _ = write!(last.message, " (and {} more places)", self.uncounted);
         }
     }
 }

@@ -215,7 +215,7 @@ impl Demand {
     }
 
     /// Only of files that were linked against this SDK or a later one.
-    pub(super) const fn from_sdk(self, major: u16, minor: u8) -> Self {
+    pub(super) const fn since_sdk(self, major: u16, minor: u8) -> Self {
         Self { sdk: Some(Version::new(major, minor)), ..self }
     }
 

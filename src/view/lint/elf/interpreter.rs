@@ -1,4 +1,4 @@
-//! What brings a program and its dynamic linker together: PT_INTERP, PT_PHDR, PT_DYNAMIC.
+//! What brings a program and its dynamic linker together: `PT_INTERP`, `PT_PHDR`, `PT_DYNAMIC`.
 
 use object::LittleEndian as LE;
 use object::elf;

@@ -218,8 +218,8 @@ fn lazy(elf: &Elf<'_>, report: &mut Report<'_>) {
     let Some(dynamic) = dynamic(elf) else { return };
     let has = |tag, flag: u64| dynamic.value(tag).is_some_and(|flags| flags & flag != 0);
     let is_eager = dynamic.entry(elf::DT_BIND_NOW).is_some()
-        || has(elf::DT_FLAGS, elf::DF_BIND_NOW.0.into())
-        || has(elf::DT_FLAGS_1, elf::DF_1_NOW.0.into());
+        || has(elf::DT_FLAGS, elf::DF_BIND_NOW.0)
+        || has(elf::DT_FLAGS_1, elf::DF_1_NOW.0);
     if let Some(calls) = dynamic.entry(elf::DT_JMPREL)
         && dynamic.entry(elf::DT_PLTGOT).is_none()
         && !is_eager
@@ -349,7 +349,7 @@ fn function_arrays(elf: &Elf<'_>, report: &mut Report<'_>) {
 fn text_relocations(elf: &Elf<'_>, report: &mut Report<'_>) {
     let Some(dynamic) = dynamic(elf) else { return };
     let flags = dynamic.entry(elf::DT_FLAGS);
-    let flags = flags.filter(|flags| flags.value & u64::from(elf::DF_TEXTREL.0) != 0);
+    let flags = flags.filter(|flags| flags.value & elf::DF_TEXTREL.0 != 0);
     if let Some(entry) = dynamic.entry(elf::DT_TEXTREL).or(flags) {
         report.add(entry.place("DT_TEXTREL or DF_TEXTREL"), "it says that code is relocated");
     }

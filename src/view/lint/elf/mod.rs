@@ -309,7 +309,7 @@ fn read_segments(data: Bytes<'_>, header: &elf::FileHeader64<LE>) -> Option<Vec<
 fn kind(elf: &Elf<'_>) -> Kind {
     let Some(dynamic) = &elf.dynamic else { return Kind::Program };
     let is_program =
-        dynamic.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & u64::from(elf::DF_1_PIE.0) != 0);
+        dynamic.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & elf::DF_1_PIE.0 != 0);
     let is_linked = [elf::DT_SONAME, elf::DT_NEEDED, elf::DT_HASH, elf::DT_GNU_HASH]
         .iter()
         .any(|tag| dynamic.entry(*tag).is_some());

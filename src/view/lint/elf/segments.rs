@@ -13,7 +13,7 @@ use crate::view::lint::rule::{Check, Rule, error, warning};
 
 type Header = elf::ProgramHeader64<LE>;
 
-/// Below this a system may refuse to map anything: the usual value of vm.mmap_min_addr.
+/// Below this a system may refuse to map anything: the usual value of `vm.mmap_min_addr`.
 const LEAST_ADDRESS: u64 = 0x1_0000;
 
 pub(super) const RULES: &[Rule] = &[

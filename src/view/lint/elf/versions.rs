@@ -84,7 +84,7 @@ fn kind(relocation: &elf::Rela64<LE>) -> u32 {
 fn targets(elf: &Elf<'_>, report: &mut Report<'_>) {
     let Some(dynamic) = &elf.dynamic else { return };
     let flags = dynamic.value(elf::DT_FLAGS).unwrap_or_default();
-    if dynamic.entry(elf::DT_TEXTREL).is_some() || flags & u64::from(elf::DF_TEXTREL.0) != 0 {
+    if dynamic.entry(elf::DT_TEXTREL).is_some() || flags & elf::DF_TEXTREL.0 != 0 {
         return;
     }
     let mut writable: Vec<_> = elf.loads().filter(|load| load.has(elf::PF_W)).collect();

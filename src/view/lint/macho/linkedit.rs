@@ -21,7 +21,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/linkedit-alignment",
         demand: "tables in __LINKEDIT are aligned: to 8 bytes, indirect symbols to 4, the signature to 16",
-        by: &[warning(DyldValidate).from_sdk(10, 14)],
+        by: &[warning(DyldValidate).since_sdk(10, 14)],
         symptom: "it runs; `dyld_info -validate` and `strip` refuse the file: `not pointer aligned`",
         cure: "pad each table",
         source: "dyld mach_o/Policy.cpp, enforceLinkeditContentAlignment, enforceCodeSignatureAligned",
@@ -66,10 +66,10 @@ fn tables(macho: &MachO<'_>) -> Vec<Table> {
                 tables.push(Table { command: *command, name, offset, size, align });
             }
         };
-        if let Some((_, name, align)) = SINGLE.iter().find(|(kind, ..)| *kind == command.kind) {
-            if let Some(data) = macho.read::<LinkeditData>(command) {
-                add(name, data.dataoff.get(LE), data.datasize.get(LE).into(), *align);
-            }
+        if let Some((_, name, align)) = SINGLE.iter().find(|(kind, ..)| *kind == command.kind)
+            && let Some(data) = macho.read::<LinkeditData>(command)
+        {
+            add(name, data.dataoff.get(LE), data.datasize.get(LE).into(), *align);
         }
         match command.kind {
             macho::LC_SYMTAB => {

@@ -16,7 +16,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/linkedit-protection",
         demand: "__LINKEDIT is r--",
-        by: &[error(Dyld).libraries().from_sdk(10, 11), error(Dyld).programs().from_sdk(26, 0)],
+        by: &[error(Dyld).libraries().since_sdk(10, 11), error(Dyld).programs().since_sdk(26, 0)],
         symptom: "dyld: `__LINKEDIT segment permissions is not 'r--'`, and abort (SIGABRT)",
         cure: "set initprot of __LINKEDIT to 1",
         source: "dyld mach_o/Policy.cpp, enforceReadOnlyLinkedit",
@@ -25,7 +25,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/segment-order",
         demand: "segments are in one order in load commands, file and memory",
-        by: &[error(Dyld).libraries().from_sdk(10, 15), error(Dyld).programs().from_sdk(26, 0)],
+        by: &[error(Dyld).libraries().since_sdk(10, 15), error(Dyld).programs().since_sdk(26, 0)],
         symptom: "dyld: `segment … vm address out of order`, and abort (SIGABRT)",
         cure: "sort the load commands and the file by address",
         source: "dyld mach_o/Policy.cpp, enforceSegmentOrderMatchesLoadCmds",
@@ -34,7 +34,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/text-protection",
         demand: "__TEXT is r-x",
-        by: &[error(Dyld).from_sdk(10, 15)],
+        by: &[error(Dyld).since_sdk(10, 15)],
         symptom: "dyld: `__TEXT segment permissions is not 'r-x'`, and abort (SIGABRT)",
         cure: "set initprot of __TEXT to 5, and move what is written elsewhere",
         source: "dyld mach_o/Policy.cpp, enforceTextSegmentPermissions",
@@ -43,7 +43,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/data-protection",
         demand: "__DATA and __DATA_CONST are rw-",
-        by: &[error(Dyld).from_sdk(26, 0)],
+        by: &[error(Dyld).since_sdk(26, 0)],
         symptom: "dyld: `__DATA segment permissions is not 'rw-'`, and abort (SIGABRT)",
         cure: "set their initprot to 3",
         source: "dyld mach_o/Policy.cpp, enforceDataSegmentPermissions",
@@ -52,7 +52,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/data-const-flag",
         demand: "__DATA_CONST has SG_READ_ONLY",
-        by: &[error(Dyld).from_sdk(26, 0)],
+        by: &[error(Dyld).since_sdk(26, 0)],
         symptom: "dyld: `__DATA_CONST segment missing SG_READ_ONLY flag`, and abort (SIGABRT); before, it stays writable",
         cure: "set SG_READ_ONLY (0x10) in the segment's flags",
         source: "dyld mach_o/Policy.cpp, enforceDataConstSegmentPermissions",
@@ -61,7 +61,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/cache-flag",
         demand: "a program does not have MH_DYLIB_IN_CACHE",
-        by: &[error(Dyld).programs().from_sdk(12, 0)],
+        by: &[error(Dyld).programs().since_sdk(12, 0)],
         symptom: "dyld: `MH_EXECUTE has MH_DYLIB_IN_CACHE bit set`, and abort (SIGABRT)",
         cure: "clear 0x80000000 in the header's flags",
         source: "dyld mach_o/Policy.cpp, enforceMainFlagsCorrect",
@@ -70,7 +70,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/uuid-missing",
         demand: "there is an LC_UUID",
-        by: &[error(Dyld).libraries().from_sdk(12, 0), error(Dyld).programs().from_sdk(26, 0)],
+        by: &[error(Dyld).libraries().since_sdk(12, 0), error(Dyld).programs().since_sdk(26, 0)],
         symptom: "dyld: `missing LC_UUID load command`, and abort (SIGABRT); crash logs do not find their symbols",
         cure: "write LC_UUID, computed from the contents",
         source: "dyld mach_o/Policy.cpp, enforceHasUUID",
@@ -79,7 +79,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/library-missing",
         demand: "at least one library is linked",
-        by: &[error(Dyld).from_sdk(15, 4)],
+        by: &[error(Dyld).since_sdk(15, 4)],
         symptom: "dyld: `missing LC_LOAD_DYLIB (must link with at least libSystem.dylib)`, and abort (SIGABRT)",
         cure: "link /usr/lib/libSystem.B.dylib, even if nothing of it is used",
         source: "dyld mach_o/Policy.cpp, enforceHasLinkedDylibs; dyld/dyldMain.cpp, prepare",
@@ -88,7 +88,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/library-twice",
         demand: "no library is linked twice",
-        by: &[error(Dyld).from_sdk(26, 0)],
+        by: &[error(Dyld).since_sdk(26, 0)],
         symptom: "dyld: `duplicate linked dylib`, and abort (SIGABRT)",
         cure: "drop one of the load commands, and count the ordinals of fixups anew",
         source: "dyld mach_o/Policy.cpp, enforceNoDuplicateDylibs",
@@ -97,7 +97,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/rpath-twice",
         demand: "no LC_RPATH is there twice",
-        by: &[error(Dyld).from_sdk(26, 0)],
+        by: &[error(Dyld).since_sdk(26, 0)],
         symptom: "dyld: `duplicate LC_RPATH`, and abort (SIGABRT)",
         cure: "drop one of the load commands",
         source: "dyld mach_o/Policy.cpp, enforceNoDuplicateRPaths",
@@ -106,7 +106,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/segment-name-twice",
         demand: "no two segments have one name",
-        by: &[error(Dyld).from_sdk(26, 0)],
+        by: &[error(Dyld).since_sdk(26, 0)],
         symptom: "dyld: `duplicate segment name`, and abort (SIGABRT)",
         cure: "rename one",
         source: "dyld mach_o/Policy.cpp, enforceUniqueSegmentNames",

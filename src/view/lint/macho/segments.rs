@@ -149,7 +149,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/section-end",
         demand: "sections end inside their segment",
-        by: &[error(Dyld).from_sdk(11, 0)],
+        by: &[error(Dyld).since_sdk(11, 0)],
         symptom: "dyld: `section end address is beyond containing segment`, and abort (SIGABRT)",
         cure: "correct the section's size, or the segment's vmsize",
         source: "dyld mach_o/UnsafeHeader.cpp, validSegment; mach_o/Policy.cpp, enforceSectionsInSegment",
@@ -174,7 +174,8 @@ fn page_zero(macho: &MachO<'_>, report: &mut Report<'_>) {
     let empty = macho.segments.iter().filter(|segment| segment.is_page_zero());
     let end = empty.clone().map(|segment| up(segment.size, macho.page())).max().unwrap_or_default();
     if end < least {
-        let place = empty.last().map_or_else(
+        let mut empty = empty;
+        let place = empty.next_back().map_or_else(
             || Place::new(HEADER_SIZE, 0, "load commands"),
             |segment| segment.place(field!(SegmentCommand, vmsize)),
         );

@@ -115,12 +115,12 @@ fn place(macho: &MachO<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// Slots that hold a CodeDirectory: the first, and others of other hashes.
+/// Slots that hold a `CodeDirectory`: the first, and others of other hashes.
 fn is_directory_slot(slot: u32) -> bool {
     slot == 0 || (0x1000..0x1005).contains(&slot)
 }
 
-/// The CodeDirectories: where each lies in the file, and its bytes; or what is wrong with what leads there.
+/// The code directories: where each lies in the file, and its bytes; or what is wrong with what leads there.
 fn directories<'d>(macho: &MachO<'d>) -> Result<Vec<(u64, Bytes<'d>)>, (u64, String)> {
     let Some((_, start, bytes)) = macho.linkedit(macho::LC_CODE_SIGNATURE) else {
         return Ok(Vec::new());
@@ -162,7 +162,7 @@ fn blob(macho: &MachO<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// What is wrong with a CodeDirectory, if anything.
+/// What is wrong with a code directory, if anything.
 fn directory_fault(bytes: Bytes<'_>) -> Result<Directory, String> {
     let directory = bytes.read::<Directory>(0).ok_or("it ends outside itself")?;
     let magic = directory.magic.get(BE);
@@ -193,7 +193,7 @@ fn directory(macho: &MachO<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// CodeDirectories that can be believed.
+/// Code directories that can be believed.
 fn right<'d>(macho: &MachO<'d>) -> Vec<(u64, Bytes<'d>, Directory)> {
     let all = directories(macho).unwrap_or_default();
     let right =

@@ -298,7 +298,7 @@ fn file_alignment(pe: &Pe<'_>, report: &mut Report<'_>) {
     }
 }
 
-/// SizeOfImage, as loaders round it, and where the sections end.
+/// `SizeOfImage`, as loaders round it, and where the sections end.
 fn image_sizes(pe: &Pe<'_>) -> Option<(u64, u64)> {
     let size = u64::from(pe.optional.size_of_image.get(LE));
     let align = pe.section_alignment();

@@ -249,7 +249,7 @@ impl<'d> Pe<'d> {
         (address != 0).then_some(Directory { index, entry, address, size })
     }
 
-    /// SectionAlignment, or the usual one where it is none.
+    /// `SectionAlignment`, or the usual one where it is none.
     fn section_alignment(&self) -> u64 {
         let align = u64::from(self.optional.section_alignment.get(LE));
         if align.is_power_of_two() { align } else { PAGE }
@@ -264,9 +264,10 @@ impl<'d> Pe<'d> {
 /// Reads a file and looks at it with every rule for PE.
 pub(super) fn lint(data: Bytes<'_>) -> Result<Lint, Error> {
     let pe = read(data)?;
-    let loaders = match pe.is_uefi {
-        true => vec![Loader::Uefi, Loader::UefiNx, Loader::Tools],
-        false => vec![Loader::Windows, Loader::Tools],
+    let loaders = if pe.is_uefi {
+        vec![Loader::Uefi, Loader::UefiNx, Loader::Tools]
+    } else {
+        vec![Loader::Windows, Loader::Tools]
     };
     let (others, architecture) = (Vec::new(), pe.architecture);
     let subject = Subject { loaders, others, architecture, kind: pe.kind, sdk: None };

@@ -120,7 +120,7 @@ fn tls_addresses(pe: &Pe<'_>, report: &mut Report<'_>) {
             || offset == 8 && pe.relative(address.wrapping_sub(1)).is_some();
         // Without a template there is nothing to point at; the index is always written.
         let may_be_missing = name != "AddressOfIndex";
-        if !is_inside && !(address == 0 && may_be_missing) {
+        if !(is_inside || address == 0 && may_be_missing) {
             let place = Place::new(at + offset, 8, format!("TLS directory, {name}"));
             report.add(place, format!("{name} is {address:#x}, which is outside the image"));
         }
@@ -247,14 +247,14 @@ fn unwind_entries(pe: &Pe<'_>, report: &mut Report<'_>) {
             // The lowest bit says that it is another entry of the table.
             (Architecture::X86_64, [_, data]) if data & 1 == 0 => data,
             // The two lowest bits are 0 where it is an address.
-            (Architecture::Aarch64, [data, _]) if data & 3 == 0 => data,
+            (Architecture::Aarch64, [data, _]) if data.is_multiple_of(4) => data,
             _ => continue,
         };
         let first = pe.file_offset(data, 4).and_then(|at| pe.data.u32(at));
         let is_right = first.is_some_and(|first| match pe.architecture {
             Architecture::X86_64 => data.is_multiple_of(4) && matches!(first & 7, 1..=3),
             // Its version is 0.
-            Architecture::Aarch64 => first >> 18 & 3 == 0,
+            Architecture::Aarch64 => (first >> 18).is_multiple_of(4),
         });
         if !is_right {
             let message = format!("no unwind data for the function at {begin:#x} is at {data:#x}");

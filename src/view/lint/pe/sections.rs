@@ -12,7 +12,7 @@ use crate::view::lint::rule::{Check, Rule, error, warning};
 
 type Header = pe::ImageSectionHeader;
 
-/// Windows reads file bytes from multiples of this, whatever FileAlignment says.
+/// Windows reads file bytes from multiples of this, whatever `FileAlignment` says.
 const SECTOR: u64 = 512;
 
 pub(super) const RULES: &[Rule] = &[
