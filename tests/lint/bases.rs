@@ -119,9 +119,12 @@ hex = 'start: alpha: d65f03c0 beta: d65f03c0 gamma: d65f03c0'
 "
 );
 
+/// Files by the names of their spec and target.
+type Built = HashMap<(&'static str, &'static str), Vec<u8>>;
+
 /// A file of a spec for a target; `universal` puts both macOS targets into one.
 pub(crate) fn file(base: (&'static str, &'static str)) -> File {
-    static BUILT: LazyLock<Mutex<HashMap<(&str, &str), Vec<u8>>>> = LazyLock::new(Mutex::default);
+    static BUILT: LazyLock<Mutex<Built>> = LazyLock::new(Mutex::default);
     let mut built = BUILT.lock().expect("a test that failed is told anyway");
     let bytes = built.entry(base).or_insert_with(|| build(base));
     File::new(bytes.clone())
