@@ -90,13 +90,9 @@ fn elf(path: &Path) {
         let sections: Vec<_> = part(image.sections.as_ref())
             .iter()
             .map(|section| {
-                (
-                    section.name.to_string(),
-                    section.kind.to_uppercase(),
-                    section.address,
-                    section.size,
-                    section.align,
-                )
+                // A type that only LLVM names is shown as a number.
+                let kind = section.kind.to_uppercase().replace("0X6FFF4C03", "SHT_LLVM_ADDRSIG");
+                (section.name.to_string(), kind, section.address, section.size, section.align)
             })
             .collect();
         let theirs: Vec<_> = blocks(&text, "Section")
@@ -239,12 +235,11 @@ fn pe(path: &Path) {
         let ours: Vec<Place> = part(image.sections.as_ref())
             .iter()
             .map(|section| {
-                let size = if is_object { section.file_size } else { section.size };
                 (
                     section.name.to_string(),
                     section.address - base,
                     section.offset.unwrap_or(0),
-                    size,
+                    section.size,
                 )
             })
             .collect();
@@ -253,7 +248,9 @@ fn pe(path: &Path) {
             .filter(|block| block.title == "Section")
             .map(|block| {
                 let size = if is_object { "RawDataSize" } else { "VirtualSize" };
-                let offset = block.number("PointerToRawData");
+                // A section without bytes in the file lies nowhere in it, whatever it says.
+                let is_there = block.number("RawDataSize") > 0;
+                let offset = if is_there { block.number("PointerToRawData") } else { 0 };
                 (
                     block.text("Name").to_owned(),
                     block.number("VirtualAddress"),

@@ -25,10 +25,21 @@ fn instructions(path: &Path) -> Vec<(u64, String, String)> {
     all
 }
 
+/// It prints a prefix as an instruction of its own; what stands behind one belongs to it.
 fn addresses_of_objdump(path: &Path) -> BTreeSet<u64> {
     let text = ask("llvm-objdump", &["--disassemble", "--no-show-raw-insn"], path);
-    let address = |line: &str| u64::from_str_radix(line.trim().split_once(':')?.0, 16).ok();
-    text.lines().filter_map(address).collect()
+    let mut addresses = BTreeSet::new();
+    let mut is_behind_prefix = false;
+    for line in text.lines() {
+        let Some((address, instruction)) = line.trim().split_once(':') else { continue };
+        let Ok(address) = u64::from_str_radix(address, 16) else { continue };
+        if !is_behind_prefix {
+            addresses.insert(address);
+        }
+        let prefixes = ["lock", "rep", "repne", "data16", "notrack", "bnd"];
+        is_behind_prefix = prefixes.contains(&instruction.trim());
+    }
+    addresses
 }
 
 #[test]
