@@ -81,3 +81,19 @@ fn thousand_functions_to_bytes(bencher: Bencher<'_, '_>, name: &str) {
     let options = Options::default();
     bencher.bench_local(|| minild::link(&program, &options).expect("it links"));
 }
+
+/// How many mebibytes of data are signed, by how many threads.
+const SIGNED: &[(usize, usize)] =
+    &[(1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (64, 1), (64, 2)];
+
+/// A macOS program with a large constant: nearly all of its time is the signature's.
+#[divan::bench(args = SIGNED, sample_count = 20, sample_size = 1)]
+fn signature_by_threads(bencher: Bencher<'_, '_>, (mebibytes, threads): (usize, usize)) {
+    let bytes = vec![0x5a; mebibytes << 20];
+    let spec = hello();
+    let (mut program, _) = spec.program(Target::AARCH64_MACOS).expect("a sample");
+    program.add_section(Section::new("large", SectionKind::ReadOnly, bytes));
+    let mut options = Options::default();
+    options.threads = threads;
+    bencher.bench_local(|| minild::link(&program, &options).expect("it links"));
+}

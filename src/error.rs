@@ -182,10 +182,18 @@ impl Error {
         }
     }
 
-    /// Whether both report the same mistake at the same place of the text.
+    /// Whether both report the same mistake at the same place of the text: in the same words, though numbers and
+    /// the names of targets may be others.
     #[must_use]
     pub fn has_cause_of(&self, other: &Self) -> bool {
-        self.cause().is_some_and(|cause| other.cause() == Some(cause))
+        /// Every number and every target's name has a digit in it.
+        fn words(error: &Error) -> impl Iterator<Item = &str> {
+            let is_number = |word: &str| word.contains(|c: char| c.is_ascii_digit());
+            let words = error.message.split_whitespace();
+            words.map(move |word| if is_number(word) { "0" } else { word })
+        }
+        let has_place = self.cause().is_some_and(|cause| other.cause() == Some(cause));
+        has_place && words(self).eq(words(other))
     }
 
     /// Offers the nearest of `names` as help, where one is near enough to be meant.

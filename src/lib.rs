@@ -86,6 +86,8 @@
 //!
 //! `default-features = false` is what a compiler wants: no TOML, no assembler, no command line.
 
+#![forbid(unsafe_code)]
+
 pub mod arch;
 pub mod error;
 pub mod format;

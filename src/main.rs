@@ -1,5 +1,7 @@
 //! The command `minild`.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod run;
 

@@ -93,7 +93,9 @@ impl Translator<'_> {
                     self.choice(condition, then, otherwise)
                 }
                 [Name(name), rest @ ..] if name == "do" => self.all(rest),
-                [Name(name), left, right] if "+-*/%<=".contains(name.as_str()) => {
+                [Name(name), left, right]
+                    if ["+", "-", "*", "/", "%", "<", "="].contains(&name.as_str()) =>
+                {
                     let (left, right) = (self.value(left)?, self.value(right)?);
                     let ins = self.builder.ins();
                     Ok(match name.as_str() {

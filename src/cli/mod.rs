@@ -78,6 +78,7 @@ impl LinkArguments {
         let mut options = Options::default();
         options.strip = self.strip;
         options.symbols = self.symbols;
+        options.threads = Options::ALL_THREADS;
         options
     }
 }

@@ -30,8 +30,14 @@ pub struct Options {
     pub strip: bool,
     /// Write a symbol table even where files of the target usually have none: Windows and UEFI.
     pub symbols: bool,
-    /// How many threads may hash a large file; 0 and 1 mean the caller's own.
+    /// How many threads may hash a large file; 0 and 1 mean the caller's own,
+    /// [`ALL_THREADS`](Self::ALL_THREADS) as many as the machine runs at once.
     pub threads: usize,
+}
+
+impl Options {
+    /// As many threads as the machine runs at once; it is asked only where a file is large enough for several.
+    pub const ALL_THREADS: usize = usize::MAX;
 }
 
 /// How large a table is.

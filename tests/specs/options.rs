@@ -155,9 +155,9 @@ const ASKED: &[Asked] = &[
     Asked {
         name: "macos_base",
         target: Target::AARCH64_MACOS,
-        wishes: "base = 0x200000000",
+        wishes: "base = 0x110000000",
         look: page_zero,
-        expected: &[0x2_0000_0000, 0x2_0000_0000],
+        expected: &[0x1_1000_0000, 0x1_1000_0000],
     },
 ];
 

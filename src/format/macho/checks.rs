@@ -80,12 +80,22 @@ fn check_fixed(program: &Program<'_>, errors: &mut Collector) {
     }
 }
 
+/// The greatest base. All below it becomes page zero, so it ends before what the system puts there: on arm64 the
+/// main thread's stack, 64 MiB below `USRSTACK64` (xnu `bsd/arm/vmparam.h`, 0x16fe00000).
+const fn greatest_base(architecture: Architecture) -> u64 {
+    match architecture {
+        Architecture::X86_64 => 1 << 45,
+        Architecture::Aarch64 => 0x1_4000_0000,
+    }
+}
+
 fn check_base(program: &Program<'_>, errors: &mut Collector) {
     let Some(base) = program.wishes.base else { return };
-    let interval = i128::from(LOWEST_BASE.0)..=(1 << 46);
+    let interval = i128::from(LOWEST_BASE.0)..=greatest_base(program.target.architecture).into();
     if !interval.contains(&base.0.into()) {
         let message = format!(
-            "the base {base} does not lie in {:#x}..={:#x}: the first 4 GiB are page zero",
+            "the base {base} does not lie in {:#x}..={:#x}: the first 4 GiB are page zero, and the system's own \
+             places come behind",
             interval.start(),
             interval.end()
         );

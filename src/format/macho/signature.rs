@@ -3,6 +3,7 @@
 //! It names nobody; xnu compares each page with its hash when it maps it (`cs_validate_codedirectory`,
 //! `vm_page_validate_cs`). It says that a linker made it, so that `codesign` and `strip` may replace it.
 
+use std::num::NonZero;
 use std::thread;
 
 use object::macho;
@@ -10,6 +11,7 @@ use object::write::macho::{CodeDirectory, CodeSignatureEncoder};
 use sha2::{Digest, Sha256};
 
 use super::commands::number;
+use crate::format::Options;
 use crate::units::Align;
 
 /// What the signature's file offset is a multiple of, as Apple's linker has it.
@@ -69,6 +71,10 @@ pub(super) fn hash_pages(bytes: &[u8], threads: usize) -> Vec<Hash> {
     if threads < 2 || bytes.len() < WORTH_THREADS {
         return hash_all(bytes);
     }
+    let threads = match threads {
+        Options::ALL_THREADS => thread::available_parallelism().map_or(1, NonZero::get),
+        threads => threads.min(bytes.len() / PAGE),
+    };
     let share = bytes.len().div_ceil(threads).next_multiple_of(PAGE);
     thread::scope(|scope| {
         let workers: Vec<_> =

@@ -38,6 +38,12 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Wish("start");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
+    if start == Start::Libc && program.kind == OutputKind::SharedLibrary {
+        let message =
+            format!("`start` means nothing on {}: nothing starts a library", program.target);
+        let place = Place::Wish("start");
+        errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+    }
     if start == Start::Main {
         let message = format!(
             "`start` cannot be main on {}: nothing there splits a command line into arguments",
@@ -90,12 +96,12 @@ fn check_position(program: &Program<'_>, is_firmware: bool, errors: &mut Collect
                 .at(Place::Wish("base"), "")
                 .help("Windows reserves memory in pieces of 64 KiB, and never the first"),
         );
-    } else if base.0 >= 1 << 47 {
-        let message = format!("the base {base} lies beyond the 47 bits of addresses of a process");
+    } else if base.0 > GREATEST_BASE {
+        let message = format!("the base {base} leaves a process no room for an image behind it");
         errors.push(
             Error::new(ErrorKind::OutOfRange, message)
                 .at(Place::Wish("base"), "")
-                .value(base.0.into(), i128::from(BASE_ALIGN.get())..=(1 << 47) - 1),
+                .value(base.0.into(), i128::from(BASE_ALIGN.get())..=GREATEST_BASE.into()),
         );
     }
 }
@@ -118,6 +124,9 @@ fn check_subsystem(program: &Program<'_>, is_firmware: bool, errors: &mut Collec
     }
 }
 
+/// User space ends 64 KiB below 2^47, and an image may take 2 GiB of it.
+const GREATEST_BASE: u64 = (1 << 47) - 0x1_0000 - (1 << 31);
+
 fn check_memory(
     program: &Program<'_>,
     wish: MemoryWish,
@@ -137,6 +146,15 @@ fn check_memory(
         return;
     }
     let reserved = wish.size.unwrap_or(super::tables::DEFAULT_RESERVE);
+    if reserved < super::tables::DEFAULT_COMMIT {
+        let least = super::tables::DEFAULT_COMMIT;
+        let message = format!("`{size}` is {reserved} bytes, less than a page of {least}");
+        errors.push(
+            Error::new(ErrorKind::OutOfRange, message)
+                .at(Place::Wish(size), "")
+                .value(reserved.0.into(), least.0.into()..=i64::MAX.into()),
+        );
+    }
     if let Some(committed) = wish.commit
         && committed > reserved
     {

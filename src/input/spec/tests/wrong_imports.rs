@@ -166,12 +166,12 @@ fn wishes_are_honoured_or_refused() {
               help: it has `console`, `graphical`
             11:36-11:43: conflict: `stack.commit` is 0x200000 bytes, more than the 0x100000 that `stack.size` reserves
             14:12-14:19: unsupported: `position` cannot be fixed on aarch64-windows: Windows on arm64 loads no image that it cannot place
-            15:8-15:22: out-of-range: the base 0x800000000000 lies beyond the 47 bits of addresses of a process
+            15:8-15:22: out-of-range: the base 0x800000000000 leaves a process no room for an image behind it
             18:12-18:19: unsupported: `position` cannot be fixed on x86_64-uefi: firmware loads an image where it has room
             19:8-19:16: unsupported: `base` means nothing on x86_64-uefi: firmware loads an image where it has room
             20:13-20:17: unsupported: `heap.size` means nothing on x86_64-uefi: firmware decides it
             24:12-24:19: unsupported: `position` cannot be fixed on aarch64-macos: macOS kills an arm64 program that is static or that it cannot slide (`load_machfile` wants MH_PIE and dyld)
-            25:8-25:15: out-of-range: the base 0x10000 does not lie in 0x100000000..=0x400000000000: the first 4 GiB are page zero
+            25:8-25:15: out-of-range: the base 0x10000 does not lie in 0x100000000..=0x140000000: the first 4 GiB are page zero, and the system's own places come behind
             23:9-23:15: unsupported: macOS 10.4 is not supported on aarch64-macos: 11 to 26 are
             29:8-29:19: misaligned: the base 0x100001000 is no multiple of a page, 0x4000
             28:9-28:13: unsupported: macOS 27 is not supported on x86_64-macos: 10.9 to 26 are
