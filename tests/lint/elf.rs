@@ -132,6 +132,9 @@ pub(crate) const CASES: &[Case] = &[
         let interpreter = f.segment(INTERP);
         f.put(f.size(interpreter + OFFSET) + f.size(interpreter + FILE_SIZE) - 1, b"x");
     }),
+    case("elf/interpreter-string", LINKED, |f| {
+        f.put_u64(f.segment(INTERP) + OFFSET, 0x100_0000);
+    }),
     case("elf/interpreter-relative", LINKED, |f| f.put(f.size(f.segment(INTERP) + OFFSET), b"x")),
     case("elf/interpreter-machine", LINKED, |f| {
         let path = b"/lib/ld-linux-x32.so.2\0";

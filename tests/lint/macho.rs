@@ -264,6 +264,7 @@ pub(crate) const CASES: &[Case] = &[
     case("macho/signature-place", ARM, |f| f.bytes.extend([0; 16])),
     case("macho/signature-blob", ARM, |f| f.put_be_u32(f.linkedit(SIGNATURE, 8), 0xdead_beef)),
     case("macho/signature-directory", ARM, |f| f.put_be_u32(f.code_directory() + 8, 1)),
+    case("macho/signature-directory", ARM, |f| f.put_be_u32(f.code_directory() + 48, 0x7fff_ffff)),
     case("macho/signature-hash-type", ARM, |f| f.put(f.code_directory() + 37, &[9])),
     case("macho/signature-page-size", ARM, |f| f.put(f.code_directory() + 39, &[13])),
     case("macho/signature-identifier", ARM, |f| f.put_be_u32(f.code_directory() + 20, 0xff_ffff)),
@@ -272,6 +273,7 @@ pub(crate) const CASES: &[Case] = &[
         f.put_be_u32(directory + 28, 1);
         f.put_be_u32(directory + 32, 0x1000);
     }),
+    case("macho/signature-coverage", ARM, |f| f.put_be_u32(f.code_directory() + 56, 0x100)),
     case("macho/signature-hash", ARM, |f| {
         f.is_sealed = true;
         f.put(f.scratch() + 100, &[1]);

@@ -573,6 +573,22 @@ fn names_that_are_none() {
 }
 
 #[test]
+fn a_file_does_not_share_its_section() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    std::fs::write(folder.path().join("bytes"), "abc").expect("a temporary file");
+    for contents in ["'a', 'b'", "'b', 'a'"] {
+        let text = format!(
+            "[data]\na = {{ file = 'bytes' }}\nb = {{ u8 = 1 }}\n[section.s]\ncontents = [{contents}]\n\
+             [target.x86_64-linux]\nhex = 'start: c3'\n"
+        );
+        let spec = super::super::read(&text, folder.path()).expect("a spec that reads");
+        let errors = spec.program(crate::Target::X86_64_LINUX).err().expect("it is refused");
+        let told: Vec<_> = errors.iter().map(|error| error.message.as_str()).collect();
+        assert_eq!(told, ["`a` is a file, and a file does not share its section"]);
+    }
+}
+
+#[test]
 fn files_that_cannot_be_read() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     std::fs::create_dir(folder.path().join("folder")).expect("the folder is made");

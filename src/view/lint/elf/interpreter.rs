@@ -100,7 +100,12 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 fn string(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let Some((segment, path)) = elf.interpreter() else { return };
+    let Some(segment) = elf.first(elf::PT_INTERP) else { return };
+    let Some((_, path)) = elf.interpreter() else {
+        let (start, size) = (segment.offset, segment.file_size);
+        let message = format!("the path is {size:#x} bytes at {start:#x}, outside the file");
+        return report.add(segment.place(field!(Header, p_offset)), message);
+    };
     let place = segment.place(field!(Header, p_filesz));
     if !(2..=PATH_MAX).contains(&segment.file_size) {
         report.add(place, format!("the path takes {} bytes", segment.file_size));

@@ -1,7 +1,7 @@
 //! The code signature: what xnu checks when the file is loaded, and page by page when it runs.
 
 use object::BigEndian as BE;
-use object::macho;
+use object::{U32, U64, macho};
 use sha2::{Digest, Sha256};
 
 use super::{EXECUTE, HEADER_SIZE, LinkeditData, MachO};
@@ -180,9 +180,29 @@ fn directory_fault(bytes: Bytes<'_>) -> Result<Directory, String> {
             "{specials} and {slots} hashes of {width} bytes at {hashes:#x}, it has {:#x} bytes",
             bytes.len()
         ))
+    } else if let Some(team) = team(&directory, bytes)
+        && bytes.c_string(team).is_none()
+    {
+        Err(format!("its team is at {team:#x}, it has {:#x} bytes", bytes.len()))
     } else {
         Ok(directory)
     }
+}
+
+/// Where the team's name lies, in versions that have one (xnu `cs_blobs.h`, `CS_SUPPORTSTEAMID`).
+fn team(directory: &Directory, bytes: Bytes<'_>) -> Option<u64> {
+    let has_team = directory.version.get(BE).0 >= 0x20200;
+    let team = bytes.read::<U32<object::BigEndian>>(48).filter(|_| has_team)?.get(BE);
+    (team != 0).then_some(team.into())
+}
+
+/// How many bytes are covered: newer versions have a field of 64 bits, which counts where it is not 0
+/// (xnu `cs_blobs.h`, `CS_SUPPORTSCODELIMIT64`).
+fn code_limit(directory: &Directory, bytes: Bytes<'_>) -> u64 {
+    let has_limit = directory.version.get(BE).0 >= 0x20300;
+    let limit =
+        bytes.read::<U64<object::BigEndian>>(56).filter(|_| has_limit).map(|limit| limit.get(BE));
+    limit.filter(|limit| *limit != 0).unwrap_or(directory.code_limit.get(BE).into())
 }
 
 fn directory(macho: &MachO<'_>, report: &mut Report<'_>) {
@@ -246,12 +266,12 @@ fn identifier(macho: &MachO<'_>, report: &mut Report<'_>) {
 }
 
 fn coverage(macho: &MachO<'_>, report: &mut Report<'_>) {
-    for (at, _, directory) in right(macho) {
+    for (at, bytes, directory) in right(macho) {
         if !is_page_size(macho, directory.page_size) {
             continue;
         }
         let page = 1 << directory.page_size;
-        let limit = u64::from(directory.code_limit.get(BE));
+        let limit = code_limit(&directory, bytes);
         let slots = u64::from(directory.n_code_slots.get(BE));
         let field = field!(Directory, code_limit);
         let place = || Place::new(at + field.offset, field.size, "CodeDirectory, codeLimit");
@@ -283,7 +303,11 @@ fn hashes(macho: &MachO<'_>, report: &mut Report<'_>) {
             continue;
         }
         let page = 1_u64 << directory.page_size;
-        let limit = u64::from(directory.code_limit.get(BE)).min(macho.data.len());
+        let limit = code_limit(&directory, bytes);
+        if u64::from(directory.n_code_slots.get(BE)) != limit.div_ceil(page) {
+            continue; // told: it is not known which hash is of which page
+        }
+        let limit = limit.min(macho.data.len());
         let first = u64::from(directory.hash_offset.get(BE));
         for index in 0..u64::from(directory.n_code_slots.get(BE)) {
             let start = index * page;

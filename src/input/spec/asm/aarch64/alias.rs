@@ -81,7 +81,8 @@ fn unpredictable(basic: &Basic) -> Option<&'static str> {
         Some("two values are loaded into one register")
     } else if writes_back && has_base(&registers) {
         Some("the register of the address is changed twice, or stored while it changes")
-    } else if is_exclusive_store && (same(0, 1) || has_base(&registers[..1])) {
+    } else if is_exclusive_store && (same(0, 1) || has_base(registers.get(..1).unwrap_or_default()))
+    {
         Some("the register that says whether it was stored is used for something else")
     } else {
         None

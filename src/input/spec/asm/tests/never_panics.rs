@@ -51,6 +51,8 @@ const PIECES: &[&str] = &[
     "dmb",
     "swp",
     "casal",
+    "stxr",
+    "stlxrb",
     "rax",
     "eax",
     "al",
@@ -178,6 +180,18 @@ fn on_deep_and_long_lines() {
             try_both(&text.repeat(length));
             try_both(&format!("mov eax, {}", text.repeat(length)));
             try_both(&format!(".quad {}", text.repeat(length)));
+        }
+    }
+}
+
+/// Operands of another sort, or none, where a mnemonic's own are taken for granted.
+#[test]
+fn exclusive_stores_without_their_registers_are_refused() {
+    for mnemonic in ["stxr", "stlxr", "stxrb", "stlxrh"] {
+        for operands in ["", "[x0]", "#1, #2, [x0]", "w1", "x0, [x0, x1]"] {
+            let text = format!("{mnemonic} {operands}\n");
+            try_both(&text);
+            assert!(try_assemble(&text, Architecture::Aarch64).is_err(), "{text}");
         }
     }
 }
