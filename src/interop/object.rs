@@ -15,7 +15,7 @@
 //! // `call f` in a COFF file: counted from the end of the field, here from its start.
 //! let flags = object::RelocationFlags::Coff { typ: object::pe::IMAGE_REL_AMD64_REL32 };
 //! let call = relocation(Architecture::X86_64, flags).unwrap();
-//! assert_eq!((call.kind, call.addend), (x86_64::REL32, -4));
+//! assert_eq!((call.kind, call.addend), (x86_64::CALL32, -4));
 //! ```
 
 use std::fmt;
@@ -304,7 +304,8 @@ const COFF_X86_64: &[Row<pe::RelocationType>] = &[
     (pe::IMAGE_REL_AMD64_ADDR64, x86_64::ABS64, 0),
     (pe::IMAGE_REL_AMD64_ADDR32, x86_64::ABS32, 0),
     (pe::IMAGE_REL_AMD64_ADDR32NB, x86_64::RVA32, 0),
-    (pe::IMAGE_REL_AMD64_REL32, x86_64::REL32, -4),
+    // There is no other for calls, and an import's variable is read through its slot: `__imp_` names that.
+    (pe::IMAGE_REL_AMD64_REL32, x86_64::CALL32, -4),
     (pe::IMAGE_REL_AMD64_REL32_1, x86_64::REL32, -5),
     (pe::IMAGE_REL_AMD64_REL32_2, x86_64::REL32, -6),
     (pe::IMAGE_REL_AMD64_REL32_3, x86_64::REL32, -7),

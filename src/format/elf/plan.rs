@@ -373,15 +373,18 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(id), ""));
     }
     check_lookups(program, errors);
-    let is_wrong = |text: &str| text.is_empty() || text.contains('\0');
+    let is_wrong = |text: &str| text.is_empty() || text.contains(['\0', '@']);
     for (index, export) in program.exports.iter().enumerate() {
         let message = if let Some(ordinal) = export.ordinal {
             format!("{} knows no exports by number (here {ordinal})", program.target)
         } else if is_wrong(&export.name) {
-            format!("{:?} is no name of an export: it is empty or holds a NUL", export.name)
+            format!(
+                "{:?} is no name of an export: it is empty, or holds a NUL or an @",
+                export.name
+            )
         } else if let Some(version) = export.version.as_ref().filter(|version| is_wrong(version)) {
             format!(
-                "{version:?} is no version of the export `{}`: it is empty or holds a NUL",
+                "{version:?} is no version of the export `{}`: it is empty, or holds a NUL or an @",
                 export.name
             )
         } else {

@@ -167,7 +167,14 @@ pub(super) const KEYS: &[Key<Test>] = &[
         about: "The targets, architectures and operating systems that it is for: all of the spec's if it is not said.",
         shape: Shape::Array(&Shape::Words(targets::selector_names)),
         read: |test, reader, entry| {
-            let elements = reader.array(entry, "an array of targets").unwrap_or_default();
+            let elements = reader.array(entry, "an array of targets");
+            if elements.as_ref().is_some_and(Vec::is_empty) {
+                let message = "a test for no target tests nothing";
+                let error = Error::new(ErrorKind::Missing, message);
+                let error = error.at(Place::Text(entry.span.clone()), "");
+                reader.errors.push(error.help("leave `targets` out for all targets of the spec"));
+            }
+            let elements = elements.unwrap_or_default();
             let mut selectors = Vec::new();
             for element in elements {
                 let Some(name) = reader.string(&element) else { continue };

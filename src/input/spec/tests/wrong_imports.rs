@@ -318,7 +318,7 @@ fn exports_are_there_and_once() {
         imports."libc.so.6" = ["puts"]
         "#,
         expect![[r#"
-            2:60-2:102: invalid-value: "" is no version of the export `v`: it is empty or holds a NUL
+            2:60-2:102: invalid-value: "" is no version of the export `v`: it is empty, or holds a NUL or an @
             2:104-2:145: invalid-value: x86_64-linux knows no exports by number (here 7)
             2:17-2:20: undefined-symbol: nothing defines `g`
               help: did you mean `f`?

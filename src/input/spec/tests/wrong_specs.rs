@@ -582,7 +582,7 @@ fn a_file_does_not_share_its_section() {
              [target.x86_64-linux]\nhex = 'start: c3'\n"
         );
         let spec = super::super::read(&text, folder.path()).expect("a spec that reads");
-        let errors = spec.program(crate::Target::X86_64_LINUX).err().expect("it is refused");
+        let errors = spec.program(crate::Target::X86_64_LINUX).expect_err("it is refused");
         let told: Vec<_> = errors.iter().map(|error| error.message.as_str()).collect();
         assert_eq!(told, ["`a` is a file, and a file does not share its section"]);
     }
@@ -781,4 +781,28 @@ fn wrong_sections() {
             7:13-7:16: too-large: `large` is too large: at most 268435456 bytes
         "#]],
     );
+}
+
+#[test]
+fn a_test_for_no_target() {
+    let text = "[target.x86_64-linux]\nhex = 'start: f4'\n[[test]]\ntargets = []\nexit = 42\n";
+    expect![[r#"
+        4:11-4:13: missing: a test for no target tests nothing
+          help: leave `targets` out for all targets of the spec
+    "#]]
+    .assert_eq(&super::all_errors(text, std::path::Path::new(".")));
+}
+
+#[test]
+fn an_at_sign_is_no_part_of_an_export() {
+    let text = "kind = 'shared-library'\n\
+        exports = [{ name = 'a@B', symbol = 'f' }, { name = 'f', version = 'A@B' }]\n\
+        [target.x86_64-linux]\nhex = 'f: c3'\n";
+    let errors = super::link_errors(text).expect("both are wrong");
+    let told: Vec<_> = errors.iter().map(|error| error.message.as_str()).collect();
+    let expected = [
+        "\"a@B\" is no name of an export: it is empty, or holds a NUL or an @",
+        "\"A@B\" is no version of the export `f`: it is empty, or holds a NUL or an @",
+    ];
+    assert_eq!(told, expected);
 }
