@@ -136,3 +136,29 @@ fn errors_are_data() {
     assert_eq!(range.interval, Some(-128..=127));
     assert_eq!(range.value, Some(0x1000 - 17), "16 bytes of code and the field's own offset");
 }
+
+/// Wrong would be: a file whose pointers break each other, or a refusal of fields that only come in another order.
+#[test]
+fn fields_that_overlap_are_refused() {
+    for row in TARGETS {
+        let link = |offsets: [u64; 2]| {
+            let mut program = program(row.target);
+            let data = program.add_section(Section::new("pointers", SectionKind::Data, &[0; 24]));
+            let entry = program.entry.expect("the program starts somewhere");
+            let pointer = arch::of(row.target.architecture).pointer();
+            for offset in offsets {
+                program.relocate(data, offset, pointer, entry, 0);
+            }
+            minild::link(&program, &Options::default())
+        };
+        for offsets in [[0, 4], [4, 0], [8, 8]] {
+            let errors = link(offsets).expect_err("they overlap");
+            let told: Vec<_> = errors.iter().map(|error| error.message.as_str()).collect();
+            let at = offsets[0].min(offsets[1]);
+            assert_eq!(told, [format!("a `abs64` overlaps the `abs64` at {at:#x}")]);
+        }
+        for offsets in [[0, 8], [16, 0]] {
+            link(offsets).unwrap_or_else(|errors| panic!("{}: {errors}", row.name));
+        }
+    }
+}

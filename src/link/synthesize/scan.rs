@@ -21,6 +21,7 @@ pub(super) fn scan_relocations(
     let program = synthesized.program();
     let mut wanted = Wanted::default();
     for (id, section) in program.sections_with_ids() {
+        check_overlap(id, &section.relocations, errors);
         let mut relocations = section.relocations.iter().peekable();
         while let Some(relocation) = relocations.next() {
             let subtrahend = relocations.next_if(|next| is_subtrahend(relocation, next));
@@ -33,6 +34,28 @@ pub(super) fn scan_relocations(
         }
     }
     wanted
+}
+
+/// Two fields with bytes in common: whichever is written last breaks the other, and loaders chain or add to both.
+fn check_overlap(id: SectionId, relocations: &[Relocation], errors: &mut Collector) {
+    // A difference of two symbols is one field, and parts of instructions are bits, not bytes.
+    let is_field = |relocation: &&Relocation| {
+        relocation.kind.operand() != Operand::Subtract && !relocation.kind.is_in_instruction()
+    };
+    let end = |relocation: &Relocation| relocation.offset.saturating_add(relocation.kind.width());
+    let fields = || relocations.iter().filter(is_field);
+    // Nearly always they ascend, and nothing has to be sorted.
+    if fields().zip(fields().skip(1)).all(|(one, next)| end(one) <= next.offset) {
+        return;
+    }
+    let mut sorted: Vec<_> = fields().collect();
+    sorted.sort_by_key(|relocation| relocation.offset);
+    for pair in sorted.windows(2).filter(|pair| pair[1].offset < end(pair[0])) {
+        let (first, second) = (pair[0].kind.name(), pair[1].kind.name());
+        let message = format!("a `{second}` overlaps the `{first}` at {:#x}", pair[0].offset);
+        let place = Place::Section { section: id, offset: pair[1].offset };
+        errors.push(Error::new(ErrorKind::Conflict, message).at(place, ""));
+    }
 }
 
 fn scan_relocation(
