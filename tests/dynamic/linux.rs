@@ -7,6 +7,7 @@ use minild::Target;
 
 use crate::bench::{Bench, fixture, tool};
 use crate::c::no_compiler;
+use crate::linted;
 use crate::runners::no_runner;
 use crate::trials::{Checked, missing, needing};
 
@@ -342,6 +343,7 @@ fn musl_sysv_hash(bench: &Bench) -> Checked {
     // DT_DEBUG means nothing in a library.
     bytes[at.ok_or("no such entry")?..][..4].copy_from_slice(&21u32.to_le_bytes());
     std::fs::write(&path, bytes)?;
+    linted::file_is_linted(&path);
     bench.build(&for_musl(&client("add")), "client")?;
     // It knows no versions but the last.
     bench.run("client", &[])?.is(42, "the library ends\n")

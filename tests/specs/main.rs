@@ -11,7 +11,10 @@ mod errors;
 mod execution;
 mod firmware;
 mod golden;
-mod lint;
+// Each binary uses a part of it.
+#[allow(dead_code)]
+#[path = "../support/linted.rs"]
+mod linted;
 mod options;
 mod read_back;
 #[path = "../support/runners.rs"]
@@ -43,7 +46,6 @@ fn main() -> ExitCode {
     for case in case::all() {
         trials.extend(execution::trials(&case));
         trials.push(read_back::trial(case.clone()));
-        trials.push(lint::trial(case.clone()));
         trials.extend(tools::trials(&case));
     }
     libtest_mimic::run(&arguments, trials).exit_code()
