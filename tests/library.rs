@@ -171,6 +171,43 @@ fn fields_that_overlap_are_refused() {
     }
 }
 
+/// Wrong would be: a difference that has no sign, or one that is cut off to fit its field.
+#[test]
+fn differences_have_a_sign() {
+    for row in TARGETS {
+        let arch = arch::of(row.target.architecture);
+        let link = |width: usize, addend: i64| {
+            let kind = |name| arch.kind(&format!("{name}{}", 8 * width)).expect("there is one");
+            let mut program = program(row.target);
+            let table = Section::new("table", SectionKind::ReadOnly, vec![0x5a; width]);
+            let table = program.add_section(table);
+            let here = program.define("table", table, 0, width as u64);
+            let text = program.global("text").expect("it is defined");
+            program.relocate(table, 0, kind("abs"), text, addend);
+            program.relocate(table, 0, kind("sub"), here, 0);
+            let image = linted::link(&program, &Options::default())?;
+            let place = |symbol| image.layout.symbol(symbol).0.cast_signed();
+            let piece = image.layout.sections().find_map(|section| {
+                let piece = section.pieces.iter().find(|piece| piece.section == table)?;
+                usize::try_from(section.offset.0 + piece.offset.0).ok()
+            });
+            let at = piece.expect("it is in the file");
+            Ok::<_, Errors>((image.bytes[at..at + width].to_vec(), place(text) - place(here)))
+        };
+        for width in [4, 8] {
+            let (written, expected) = link(width, -100).expect("it fits");
+            assert!(expected < 0, "{}: the text lies in front of the table", row.name);
+            assert_eq!(written, (expected - 100).to_le_bytes()[..width], "{}", row.name);
+        }
+        link(4, 0xffff_0000).expect("it fits where nobody reads a sign");
+        for addend in [0x1_0000_1000, -0x8000_1000] {
+            let errors = link(4, addend).expect_err("it does not fit");
+            let error = errors.iter().next().expect("one");
+            assert_eq!(error.interval, Some(-(1 << 31)..=(1 << 32) - 1), "{}", row.name);
+        }
+    }
+}
+
 /// Wrong would be: a hook that every test goes through and that finds nothing.
 #[test]
 fn what_is_broken_is_no_file_that_a_test_may_write() {
