@@ -6,7 +6,12 @@
 //! hello on arm64. `UPDATE_EXPECT=1 cargo test --test specs` writes the expected texts anew.
 
 mod assembly;
+// Another binary uses more of it.
+#[allow(dead_code)]
+#[path = "../support/bench.rs"]
+mod bench;
 mod case;
+mod changed;
 mod errors;
 mod execution;
 mod firmware;
@@ -41,6 +46,7 @@ fn main() -> ExitCode {
     trials.extend(options::trials());
     trials.extend(firmware::trials());
     trials.extend(signature::trials());
+    trials.extend(changed::trials());
     trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
