@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use super::dynamic::is_dynamic;
 use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::format::checks::{check_library_name, check_room};
 use crate::format::plan::{
     Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
     SegmentRole, SegmentRow, TableId, ThreadLocals,
@@ -211,21 +212,29 @@ pub(super) fn rules(program: &Program<'_>) -> Rules {
         Position::Independent => Address(0),
         Position::Fixed => FIXED_BASE,
     };
-    let (page_size, memory_limit) = match program.target.architecture {
-        // 47 bits of user addresses (Linux Documentation/arch/x86/x86_64/mm.rst).
-        Architecture::X86_64 => (Align::of(0x1000), 1 << 47),
+    let page_size = match program.target.architecture {
+        Architecture::X86_64 => Align::of(0x1000),
         // Kernels have pages of 4, 16 or 64 KiB; what is laid out for the largest runs on all of them.
-        // 48 bits of user addresses (Linux Documentation/arch/arm64/memory.rst).
-        Architecture::Aarch64 => (Align::of(0x1_0000), 1 << 48),
+        Architecture::Aarch64 => Align::of(0x1_0000),
     };
     Rules {
         image_base,
         page_size,
         placement: Placement::Congruent,
-        memory_limit: Size(memory_limit - image_base.0),
+        memory_limit: Size(memory_limit(program.target.architecture) - image_base.0),
         // The kernel gives the load bias the greatest `p_align` (`maximum_alignment`).
         greatest_align: Align::of(1 << 62),
         greatest_tls_align: Align::of(1 << 62),
+    }
+}
+
+/// How many addresses a program has.
+const fn memory_limit(architecture: Architecture) -> u64 {
+    match architecture {
+        // 47 bits of them (Linux Documentation/arch/x86/x86_64/mm.rst).
+        Architecture::X86_64 => 1 << 47,
+        // 48 bits (Linux Documentation/arch/arm64/memory.rst).
+        Architecture::Aarch64 => 1 << 48,
     }
 }
 
@@ -270,23 +279,45 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
     }
-    if wishes.stack.size.is_some() && start != Start::Main {
-        let message = format!(
-            "`stack.size` means nothing to a raw program on {}: the kernel decides how large its stack is",
-            program.target
-        );
-        errors.push(
-            Error::new(ErrorKind::Unsupported, message)
-                .at(Place::Wish("stack.size"), "")
-                .at(Place::Wish("start"), "raw is asked for here")
-                .help("start = \"main\" moves to a stack of that size before it calls the entry"),
-        );
+    if let Some(size) = wishes.stack.size {
+        check_stack(program, start, size, &mut errors);
     }
+    check_library_name(program, &['/'], &mut errors);
     check_dynamic(program, &mut errors);
     if program.kind == OutputKind::Executable && start == Start::Raw {
         check_lists(program, &mut errors);
     }
     errors.into_result(())
+}
+
+/// Only start-up code moves to a stack of its own.
+fn check_stack(program: &Program<'_>, start: Start, size: Size, errors: &mut Collector) {
+    let target = program.target;
+    let unsupported = |message: String| {
+        Error::new(ErrorKind::Unsupported, message).at(Place::Wish("stack.size"), "")
+    };
+    if program.kind == OutputKind::SharedLibrary {
+        errors.push(unsupported(format!(
+            "`stack.size` means nothing on {target}: a library has no stack"
+        )));
+        return;
+    }
+    let who = match start {
+        Start::Main => {
+            let most = Size(memory_limit(target.architecture) - start_up::STACK_GUARD);
+            return check_room("stack.size", size, most, errors);
+        }
+        Start::Raw => "a raw program",
+        Start::Libc => "a program that the C library starts",
+    };
+    let message = format!(
+        "`stack.size` means nothing to {who} on {target}: the kernel decides how large its stack is"
+    );
+    errors.push(
+        unsupported(message)
+            .at(Place::Wish("start"), "its start is asked for here")
+            .help("start = \"main\" moves to a stack of that size before it calls the entry"),
+    );
 }
 
 /// The kernel jumps to a raw program's entry, and runs nothing before or after it.
@@ -312,17 +343,23 @@ fn check_lists(program: &Program<'_>, errors: &mut Collector) {
 /// What only a dynamic linker can honour, and what it cannot.
 fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
     let is_library = program.kind == OutputKind::SharedLibrary;
-    for (key, wished) in [
-        ("interpreter", program.interpreter.is_some() && (is_library || !is_dynamic(program))),
-        ("runpath", program.run_path.is_some() && !is_dynamic(program)),
+    let is_dynamic = is_dynamic(program);
+    for (key, wished, is_honoured) in [
+        ("interpreter", program.interpreter.as_deref(), is_dynamic && !is_library),
+        ("runpath", program.run_path.as_deref(), is_dynamic),
+        ("libc", program.wishes.libc.map(|_| "said"), is_dynamic),
     ] {
-        if wished {
+        let Some(wished) = wished else { continue };
+        if !is_honoured {
             let message = format!("`{key}` means nothing to a file that names no dynamic linker");
             errors.push(
-                Error::new(ErrorKind::Unsupported, message)
-                    .at(Place::Wish(key), "")
-                    .help("a program names one when it imports something"),
+                Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), "").help(
+                    "a program names one when it imports or exports something, a library none",
+                ),
             );
+        } else if wished.is_empty() || wished.contains('\0') {
+            let message = format!("`{key}` is empty or holds a NUL");
+            errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Wish(key), ""));
         }
     }
     if is_library {
@@ -338,13 +375,6 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
                 let message = format!("a shared library has no `{key}` of its own: {why}");
                 errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
             }
-        }
-    }
-    let paths = [("interpreter", &program.interpreter), ("runpath", &program.run_path)];
-    for (key, path) in paths {
-        if path.as_ref().is_some_and(|path| path.is_empty() || path.contains('\0')) {
-            let message = format!("`{key}` is empty or holds a NUL");
-            errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Wish(key), ""));
         }
     }
     for (index, library) in program.libraries().iter().enumerate() {
@@ -390,7 +420,17 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         } else {
             continue;
         };
-        errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Export(index), ""));
+        let error = Error::new(ErrorKind::InvalidValue, message).at(Place::Export(index), "");
+        errors.push(match export.name.split_once('@') {
+            // As assemblers write it.
+            Some((name, version)) if export.version.is_none() => {
+                let version = version.trim_start_matches('@');
+                error.help(format!(
+                    "its version stands beside the name: {{ name = \"{name}\", version = \"{version}\" }}"
+                ))
+            }
+            _ => error,
+        });
     }
     // 15 bits number versions (gABI extension, "Symbol Versioning": bit 15 hides one).
     let imported = program.imports().iter().filter(|import| import.version.is_some()).count();

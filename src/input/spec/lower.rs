@@ -63,7 +63,7 @@ pub(super) fn lower<'s>(
     start_up::import_thread_locals(program);
     program.init = lists::symbols("init", merged.init, program, map);
     program.fini = lists::symbols("fini", merged.fini, program, map);
-    if program.wishes.start == Some(Start::Libc) {
+    if program.wishes.start == Some(Start::Libc) || start_up::is_for_libc(program) {
         start_up::start_by_libc(program);
     }
     if let Some(exports) = merged.exports {
@@ -193,7 +193,7 @@ struct Lowering<'s, 'e> {
 impl<'s> Lowering<'s, '_> {
     /// Adds a section with its symbols; gives what its relocations need once all symbols are defined.
     fn add_unit(&mut self, unit: Unit<'s>) -> Vec<Pending> {
-        let Unit { name, span, kind, align, at, is_symbol, size, members } = unit;
+        let Unit { name, span, kind, align, at, wishes, is_symbol, size, members } = unit;
         let mut parts = Vec::new();
         let mut rest = Vec::new();
         for (base, piece) in members {
@@ -209,7 +209,7 @@ impl<'s> Lowering<'s, '_> {
         let contents = join(parts, size, padding);
         let made = Section { at, ..Section::new(name, kind, contents).aligned(align) };
         let section = self.program.add_section(made);
-        self.map.add_section(span.clone());
+        self.map.add_section(span.clone(), wishes);
         if is_symbol {
             self.define(section, name.to_owned(), (0, size), SymbolType::Unspecified, span);
         }
@@ -271,7 +271,7 @@ impl<'s> Lowering<'s, '_> {
             match self.number(fixup, &block.bytes) {
                 Ok(Some(number)) => numbers.push((usize_of(fixup.offset), number)),
                 Ok(None) => fixups.push(fixup.clone()),
-                Err(error) => self.errors.push(error),
+                Err(errors) => self.errors.extend(errors),
             }
         }
         if !numbers.is_empty() {
@@ -293,7 +293,7 @@ impl<'s> Lowering<'s, '_> {
     }
 
     /// The number that `fixup` puts into `bytes`, and how; `None` where it depends on an address.
-    fn number(&self, fixup: &Fixup, bytes: &[u8]) -> Result<Option<(i128, Writer)>, Error> {
+    fn number(&self, fixup: &Fixup, bytes: &[u8]) -> Result<Option<(i128, Writer)>> {
         let span = &fixup.expression.span;
         match fixup.field {
             Field::Number(number) => {
@@ -312,7 +312,8 @@ impl<'s> Lowering<'s, '_> {
                     Err(wrong) => {
                         let message = format!("`{}` belongs on {}", kind.name(), wrong.expected);
                         Err(Error::new(ErrorKind::UnsupportedRelocation, message)
-                            .at(Place::Text(fixup.span.clone()), ""))
+                            .at(Place::Text(fixup.span.clone()), "")
+                            .into())
                     }
                 }
             }
