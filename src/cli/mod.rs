@@ -22,10 +22,12 @@ mod targets;
 mod test;
 mod timings;
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind as UsageError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use minild::error::nearest_name;
@@ -87,7 +89,7 @@ impl LinkArguments {
 #[derive(Debug, clap::Args)]
 struct TargetArguments {
     /// Only this target of the spec; may be given several times. `host` is this machine
-    #[arg(long = "target", value_name = "TARGET", value_parser = target)]
+    #[arg(long = "target", value_name = "TARGET", value_parser = TargetParser, hide_possible_values = true)]
     targets: Vec<FileTarget>,
 }
 
@@ -129,6 +131,28 @@ fn target(name: &str) -> Result<FileTarget, String> {
             }
         },
     })
+}
+
+/// Reads a target, and tells shells which there are.
+#[derive(Clone)]
+struct TargetParser;
+
+impl TypedValueParser for TargetParser {
+    type Value = FileTarget;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<FileTarget, clap::Error> {
+        target.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let names = TARGETS.iter().map(|row| row.name).chain(UNIVERSAL.iter().map(|row| row.name));
+        Some(Box::new(names.chain(["host"]).map(PossibleValue::new)))
+    }
 }
 
 /// The targets of an architecture or an operating system.
