@@ -210,21 +210,24 @@ const FIXED_BASE: Address = Address(0x40_0000);
 pub(super) fn rules(program: &Program<'_>) -> Rules {
     let image_base = match program.wishes.position {
         Position::Independent => Address(0),
-        Position::Fixed => FIXED_BASE,
-    };
-    let page_size = match program.target.architecture {
-        Architecture::X86_64 => Align::of(0x1000),
-        // Kernels have pages of 4, 16 or 64 KiB; what is laid out for the largest runs on all of them.
-        Architecture::Aarch64 => Align::of(0x1_0000),
+        Position::Fixed => program.wishes.base.unwrap_or(FIXED_BASE),
     };
     Rules {
         image_base,
-        page_size,
+        page_size: page_size(program.target.architecture),
         placement: Placement::Congruent,
         memory_limit: Size(memory_limit(program.target.architecture) - image_base.0),
         // The kernel gives the load bias the greatest `p_align` (`maximum_alignment`).
         greatest_align: Align::of(1 << 62),
         greatest_tls_align: Align::of(1 << 62),
+    }
+}
+
+const fn page_size(architecture: Architecture) -> Align {
+    match architecture {
+        Architecture::X86_64 => Align::of(0x1000),
+        // Kernels have pages of 4, 16 or 64 KiB; what is laid out for the largest runs on all of them.
+        Architecture::Aarch64 => Align::of(0x1_0000),
     }
 }
 
@@ -264,7 +267,6 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
     let wishes = &program.wishes;
     let start = start_up::start(program);
     for (key, wished) in [
-        ("base", wishes.base.is_some()),
         ("subsystem", wishes.subsystem.is_some()),
         ("oldest-system", wishes.oldest_system.is_some()),
         ("current-version", wishes.current_version.is_some()),
@@ -279,6 +281,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
     }
+    check_base(program, &mut errors);
     if let Some(size) = wishes.stack.size {
         check_stack(program, start, size, &mut errors);
     }
@@ -288,6 +291,37 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         check_lists(program, &mut errors);
     }
     errors.into_result(())
+}
+
+/// The least base: the kernel gives nobody what lies below (`vm.mmap_min_addr`, 65,536 where it is not set).
+const LEAST_BASE: u64 = 0x1_0000;
+
+/// An address is for a program that lies where it was linked; the kernel keeps the upper half for stacks, libraries
+/// and what is mapped later (`mmap_base`).
+fn check_base(program: &Program<'_>, errors: &mut Collector) {
+    let Some(base) = program.wishes.base else { return };
+    let target = program.target;
+    let greatest = memory_limit(target.architecture) / 2;
+    let page = page_size(target.architecture).get();
+    let error = if program.wishes.position == Position::Independent {
+        let message = format!(
+            "`base` means nothing on {target} unless the position is fixed: the kernel chooses it"
+        );
+        Error::new(ErrorKind::Unsupported, message).help("position = \"fixed\"")
+    } else if !(LEAST_BASE..=greatest).contains(&base.0) {
+        let message = format!(
+            "the base {base} does not lie in {LEAST_BASE:#x}..={greatest:#x}: the kernel gives nobody what lies \
+             below, and needs room above"
+        );
+        let interval = LEAST_BASE.into()..=greatest.into();
+        Error::new(ErrorKind::OutOfRange, message).value(base.0.into(), interval)
+    } else if !base.0.is_multiple_of(page) {
+        let message = format!("the base {base} is no multiple of a page, {page:#x}");
+        Error::new(ErrorKind::Misaligned, message)
+    } else {
+        return;
+    };
+    errors.push(error.at(Place::Wish("base"), ""));
 }
 
 /// Only start-up code moves to a stack of its own.
