@@ -34,6 +34,7 @@
 //! // The file, as bytes; `link_to` writes one, `layout` says where everything will lie.
 //! let image = minild::link(&program, &Options::default())?;
 //! assert!(image.bytes.starts_with(b"MZ"));
+//! # assert!(minild::view::lint::lint(&image.bytes)?.findings.is_empty());
 //! # Ok::<(), minild::Errors>(())
 //! ```
 //!

@@ -235,6 +235,8 @@ pub(crate) struct RelocationRow {
     pub(crate) granule: fn(&[u8]) -> Result<u64, WrongInstruction>,
     /// Writes the value, known to be in the interval and a multiple of the granule, into the field.
     pub(crate) insert: fn(&mut [u8], i128),
+    /// The value that the field holds, as far as it holds it.
+    pub(crate) extract: fn(&[u8]) -> i64,
 }
 
 impl RelocationKind {
@@ -304,6 +306,12 @@ impl RelocationKind {
     pub(crate) fn insert(self, field: &mut [u8], value: i128) {
         (self.row().insert)(field, value);
     }
+
+    /// The value that `field` holds, [`width`](Self::width) bytes: where object files have no table of addends, this
+    /// is one, with a sign.
+    pub(crate) fn extract(self, field: &[u8]) -> i64 {
+        (self.row().extract)(field)
+    }
 }
 
 /// Declares an architecture's relocation kinds: for each a public constant, and all of them as one table
@@ -350,6 +358,10 @@ const fn number(
         let width = field.len();
         field.copy_from_slice(&value.to_le_bytes()[..width]);
     }
+    fn sign_extended(field: &[u8]) -> i64 {
+        let sign = if field.last().is_some_and(|byte| byte >> 7 == 1) { -1 } else { 0 };
+        field.iter().rev().fold(sign, |value, &byte| value << 8 | i64::from(byte))
+    }
     RelocationRow {
         name,
         width,
@@ -359,6 +371,7 @@ const fn number(
         interval,
         granule: any,
         insert: little_endian,
+        extract: sign_extended,
     }
 }
 

@@ -15,7 +15,7 @@ use super::report::Report;
 use super::spec_file::{SpecFile, check_slice};
 use super::table::{Side, Table};
 use super::timings::{Timing, Timings};
-use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
+use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, linted, print};
 
 /// Write an executable for every target of a spec
 ///
@@ -98,6 +98,7 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let path = path.display().to_string();
         written.push(Written { target: target.name(), path, size });
     }
+    linted::check(&paths)?;
     print(arguments.print.format, &written, timings.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -130,6 +131,7 @@ fn to_stdout(
         bytes
     })?;
     for bytes in files {
+        linted::check_bytes("<stdout>", &bytes)?;
         print::bytes(&bytes)?;
     }
     print_timings(timings.as_ref());

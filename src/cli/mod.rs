@@ -9,6 +9,7 @@ mod completions;
 mod inspect;
 mod layout;
 mod lint;
+mod linted;
 mod man;
 mod needs;
 mod new;

@@ -19,7 +19,8 @@ use super::needs::Needs;
 use super::report::Report;
 use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{
-    Failure, Format, LinkArguments, PrintArguments, TargetArguments, print, temporary_folder,
+    Failure, Format, LinkArguments, PrintArguments, TargetArguments, linted, print,
+    temporary_folder,
 };
 use crate::run::{Ending, Job, Machine, NoRunner, Outcome, Runner};
 
@@ -210,6 +211,7 @@ impl Built {
         for &target in &targets {
             needs.build(target, &folder.path().join(target.name()), &options)?;
         }
+        linted::check_folder(folder.path())?;
         Ok(Self { file, executables, _folder: folder })
     }
 
