@@ -145,6 +145,12 @@ fn paths(
     targets: &[FileTarget],
 ) -> Result<Vec<PathBuf>, Failure> {
     if let Some(output) = &arguments.output {
+        let name = output.to_string_lossy();
+        if output.is_dir() || name.ends_with(std::path::is_separator) {
+            let message =
+                format!("-o names a file, and {name} is a folder: use --out-dir for that");
+            return Err(Failure::Usage(message));
+        }
         return Ok(vec![output.clone()]);
     }
     let folder = arguments.out_dir.clone().unwrap_or_default();

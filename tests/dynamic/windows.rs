@@ -124,7 +124,7 @@ fn missing_library(bench: &Bench) -> Checked {
     shown.complains(0x35, "plugin.dll")
 }
 
-/// By name and by number. Windows refuses such a program (STATUS_ENTRYPOINT_NOT_FOUND, STATUS_ORDINAL_NOT_FOUND); wine
+/// By name and by number. Windows refuses such a program (`STATUS_ENTRYPOINT_NOT_FOUND`, `STATUS_ORDINAL_NOT_FOUND`); wine
 /// starts it, and ends it where it calls what is not there.
 fn missing_symbol(bench: &Bench) -> Checked {
     bench.c_library("plugin.c", ("host.exe", &["answer"]), "plugin.dll")?;
