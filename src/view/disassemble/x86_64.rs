@@ -20,7 +20,6 @@ impl Printer {
         options.set_hex_suffix("");
         options.set_uppercase_hex(false);
         options.set_add_leading_zero_to_hex_numbers(false);
-        options.set_small_hex_numbers_in_decimal(false);
         options.set_space_after_operand_separator(true);
         options.set_memory_size_options(MemorySizeOptions::Always);
         options.set_rip_relative_addresses(true);
