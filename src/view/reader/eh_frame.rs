@@ -3,7 +3,7 @@
 //! Linux Standard Base Core, "Exception Frames", and DWARF 5, 6.4. `gimli` reads entries and carries out their
 //! instructions; here is which entries there are, what bounds the work that they ask for, and what of it is told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use gimli::{
@@ -191,7 +191,7 @@ impl<'data> EhFrame<'data> {
     ) -> gimli::Result<Rows> {
         let mut table = entry.rows(&self.section, &self.bases, context)?;
         let mut rows = Rows::default();
-        let (mut at_start, mut saved) = (BTreeSet::new(), BTreeSet::new());
+        let (mut at_start, mut saved) = (BTreeMap::new(), BTreeSet::new());
         while let Some(row) = table.next_row()? {
             rows.count += 1;
             if rows.count == 1 {
@@ -208,14 +208,15 @@ impl<'data> EhFrame<'data> {
                     _ => continue,
                 };
                 if rows.count == 1 {
-                    at_start.insert(register.0);
-                    rows.restored.push((self.name(*register), rule));
-                } else if !at_start.contains(&register.0) && rule != "lost" {
+                    at_start.insert(register.0, rule);
+                } else if !at_start.contains_key(&register.0) && rule != "lost" {
                     saved.insert(register.0);
                 }
             }
         }
-        rows.saved = saved.into_iter().map(|register| self.name(Register(register))).collect();
+        let name = |register| self.name(Register(register));
+        rows.restored = at_start.into_iter().map(|(of, rule)| (name(of), rule)).collect();
+        rows.saved = saved.into_iter().map(name).collect();
         Ok(rows)
     }
 
