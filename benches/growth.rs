@@ -78,7 +78,7 @@ const SPECS: &[(&str, Written)] = &[
         }
         text + "]\n"
     }),
-    ("spec: constants", |count| each(count, |text, n| write!(text, "constants.c{n} = {n}\n"))),
+    ("spec: constants", |count| each(count, |text, n| writeln!(text, "constants.c{n} = {n}"))),
     ("spec: exports", |count| {
         let mut text = String::from("exports = [\n");
         for n in 0..count {
@@ -291,7 +291,7 @@ fn exports(target: Target, count: usize) -> Program<'static> {
     for n in 0..count {
         let name = format!("an_export_{n}");
         let symbol = program.define(name.clone(), code, n as u64 % 16, 0);
-        program.exports.push(Export { name: name.into(), symbol, ordinal: None, version: None });
+        program.exports.push(Export::by_name(name, symbol));
     }
     program
 }

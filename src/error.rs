@@ -114,6 +114,7 @@ pub enum Place {
 
 /// A place, and what is to be said there.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Note {
     /// Where.
     pub place: Place,
@@ -123,6 +124,7 @@ pub struct Note {
 
 /// One mistake: one cause, told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Error {
     /// What sort of mistake.
     pub kind: ErrorKind,

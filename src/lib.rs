@@ -120,6 +120,7 @@ use format::{Format, Linked};
 
 /// A linked program in memory.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Image {
     /// The file, byte for byte.
     pub bytes: Vec<u8>,

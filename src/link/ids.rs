@@ -90,8 +90,7 @@ mod tests {
         program.entry = Some(foreign);
         program.init.push(foreign);
         program.fini.push(foreign);
-        let export = Export { name: "e".into(), symbol: foreign, ordinal: None, version: None };
-        program.exports.push(export);
+        program.exports.push(Export::by_name("e", foreign));
 
         let errors = crate::link(&program, &crate::Options::default()).expect_err("foreign ids");
         let messages: Vec<_> = errors.iter().map(ToString::to_string).collect();

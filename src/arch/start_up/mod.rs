@@ -83,6 +83,7 @@ pub struct StartUpRelocation {
 
 /// What start-up code refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StartUpSymbol {
     /// The program's own entry.
     Entry,

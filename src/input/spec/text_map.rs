@@ -41,9 +41,8 @@ impl TextMap {
         let start = value.start + quote;
         let has_escapes = raw.starts_with('"');
         // One character alone is found many bytes at a time.
-        let next_special = |rest: &str| match has_escapes {
-            true => rest.find(['\\', '\r']),
-            false => rest.find('\r'),
+        let next_special = |rest: &str| {
+            if has_escapes { rest.find(['\\', '\r']) } else { rest.find('\r') }
         };
         let mut steps = vec![(0, start + trimmed)];
         let (mut at, mut decoded) = (trimmed, 0);
