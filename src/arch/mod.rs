@@ -235,7 +235,7 @@ pub(crate) struct RelocationRow {
     pub(crate) via: Via,
     /// Which values the field can hold.
     pub(crate) interval: (i128, i128),
-    /// What the value must be a multiple of, given the bytes in place; an error where they are no
+    /// What the value must be a multiple of, a power of two, given the bytes in place; an error where they are no
     /// instruction that has such a field.
     pub(crate) granule: fn(&[u8]) -> Result<u64, WrongInstruction>,
     /// Writes the value, known to be in the interval and a multiple of the granule, into the field.
@@ -299,7 +299,7 @@ impl RelocationKind {
         self.operand() == Operand::Address && self.width() == 8
     }
 
-    /// What the value must be a multiple of, given the field's bytes as they stand.
+    /// What the value must be a multiple of, given the field's bytes as they stand: a power of two.
     ///
     /// # Errors
     /// When the bytes are no instruction that has a field of this kind.

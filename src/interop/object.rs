@@ -212,14 +212,14 @@ pub fn read_relocation(
     let flags = relocation.flags();
     let Relocated { kind, addend } = self::relocation(architecture, flags)?;
     // Of a field that does not lie in its section the link tells.
-    let in_field = kind.extract(field).unwrap_or(0);
+    let in_field = || kind.extract(field).unwrap_or(0);
     let said = match flags {
         // In `adrp` stand bytes, though what it will hold are pages (lld/COFF/Chunks.cpp, `applyArm64Addr`).
-        RelocationFlags::Coff { .. } if kind.operand() == Operand::Page => in_field >> 12,
+        RelocationFlags::Coff { .. } if kind.operand() == Operand::Page => in_field() >> 12,
         // `ARM64_RELOC_ADDEND`; the bytes of arm64 instructions say nothing (lld/MachO/Arch/ARM64Common.cpp,
         // `getEmbeddedAddend`).
         RelocationFlags::MachO { .. } if kind.is_in_instruction() => relocation.addend(),
-        RelocationFlags::Coff { .. } | RelocationFlags::MachO { .. } => in_field,
+        RelocationFlags::Coff { .. } | RelocationFlags::MachO { .. } => in_field(),
         _ => relocation.addend(),
     };
     Ok(Relocated { kind, addend: said.wrapping_add(addend) })
