@@ -83,7 +83,6 @@ pub struct StartUpRelocation {
 
 /// What start-up code refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum StartUpSymbol {
     /// The program's own entry.
     Entry,
