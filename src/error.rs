@@ -121,6 +121,7 @@ pub enum Place {
 
 /// A place, and what is to be said there.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Note {
     /// Where.
     pub place: Place,
@@ -130,6 +131,7 @@ pub struct Note {
 
 /// One mistake: one cause, told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Error {
     /// What sort of mistake.
     pub kind: ErrorKind,
@@ -347,9 +349,9 @@ pub fn nearest_name<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -
     let length = wrong.chars().count();
     // One letter in three may be another, and one has to be the same.
     let limit = (length / 3).max(1).min(length.saturating_sub(1));
-    let distance = |name: &str| match name.eq_ignore_ascii_case(wrong) {
-        true => 0,
-        false => strsim::damerau_levenshtein(wrong, name),
+    let distance = |name: &str| {
+        let is_same = name.eq_ignore_ascii_case(wrong);
+        if is_same { 0 } else { strsim::damerau_levenshtein(wrong, name) }
     };
     names
         .into_iter()

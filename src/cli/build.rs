@@ -17,10 +17,6 @@ use super::table::{Side, Table};
 use super::timings::{Timing, Timings};
 use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, linted, print};
 
-/// Write an executable for every target of a spec
-///
-/// A spec for one target gives `NAME`, with the suffix that its system wants; several give
-/// `NAME-TARGET` each. Where any target has an error, no file is written.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The spec; `-` reads it from standard input
@@ -145,6 +141,12 @@ fn paths(
     targets: &[FileTarget],
 ) -> Result<Vec<PathBuf>, Failure> {
     if let Some(output) = &arguments.output {
+        let name = output.to_string_lossy();
+        if output.is_dir() || name.ends_with(std::path::is_separator) {
+            let message =
+                format!("-o names a file, and {name} is a folder: use --out-dir for that");
+            return Err(Failure::Usage(message));
+        }
         return Ok(vec![output.clone()]);
     }
     let folder = arguments.out_dir.clone().unwrap_or_default();

@@ -203,13 +203,11 @@ impl<'t> Reader<'t> {
 
     /// The entry as a table.
     pub(super) fn table<'d>(&mut self, entry: &Entry<'d>) -> Option<&'d DeTable<'d>> {
-        match entry.value {
-            DeValue::Table(table) => Some(table),
-            _ => {
-                self.misses_names = true;
-                self.refuse(entry.must_be("a table"))
-            }
+        if let DeValue::Table(table) = entry.value {
+            return Some(table);
         }
+        self.misses_names = true;
+        self.refuse(entry.must_be("a table"))
     }
 
     /// The entry as an array.

@@ -106,7 +106,7 @@ impl Layer {
         },
         Key {
             name: "base",
-            about: "The address of the program's first byte: Windows and macOS.",
+            about: "The address of the program's first byte: Windows and macOS; Linux at a fixed position.",
             shape: Shape::Integer(0, u64::MAX as i128),
             read: |layer, reader, entry| layer.wishes.read_base(reader, entry),
         },

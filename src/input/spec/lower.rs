@@ -118,12 +118,13 @@ impl<'s> Parts<'s> {
                     .help(format!("give [target.{target}] an `asm`, a `hex` or a `file`")),
             );
         } else if self.entry.is_some_and(|entry| !self.names.has_place(entry)) {
-            errors.push(no_entry(&self.merged, &self.names, target, place));
+            errors.push(no_entry(self, target, place));
         }
     }
 }
 
-fn no_entry(merged: &Merged<'_>, names: &Names, target: Target, place: &Place) -> Error {
+fn no_entry(parts: &Parts<'_>, target: Target, place: &Place) -> Error {
+    let Parts { merged, names, units, .. } = parts;
     if let Some(entry) = merged.entry {
         let message = format!("the entry `{}` is not defined for `{target}`", entry.value);
         return Error::new(ErrorKind::UndefinedSymbol, message)
@@ -132,8 +133,17 @@ fn no_entry(merged: &Merged<'_>, names: &Names, target: Target, place: &Place) -
     }
     let message =
         format!("the program for `{target}` has no entry: nothing is called `{DEFAULT_ENTRY}`");
+    let code = units.iter().filter(|unit| unit.kind == SectionKind::Code);
+    let pieces = code.flat_map(|unit| &unit.members).map(|(_, piece)| piece);
+    let mut known = pieces.flat_map(|piece| {
+        let labels = piece.body.block().map(|block| block.labels.as_slice()).unwrap_or_default();
+        let labels = labels.iter().filter(|label| !label.is_local());
+        let file = piece.is_symbol().then_some(piece.name);
+        file.into_iter().chain(labels.map(|label| label.name.as_str()))
+    });
+    let name = known.next().unwrap_or("NAME");
     Error::new(ErrorKind::Missing, message).at(place.clone(), "").help(format!(
-        "give its first instruction the label `{DEFAULT_ENTRY}:`, or say entry = \"NAME\""
+        "give its first instruction the label `{DEFAULT_ENTRY}:`, or say entry = \"{name}\""
     ))
 }
 
