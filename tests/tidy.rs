@@ -178,8 +178,13 @@ const WRITE_FILES: &[&str] = &[
 
 /// The one way that lints, and tests that are about lint and its readers themselves: they look at each file that they
 /// write, or only read.
-const LINT_THEMSELVES: &[&str] =
-    &["tests/support/linted.rs", "tests/support/runners.rs", "tests/lint", "tests/inspect"];
+const LINT_THEMSELVES: &[&str] = &[
+    "tests/support/linted.rs",
+    "tests/support/runners.rs",
+    "tests/lint",
+    "tests/mutations",
+    "tests/inspect",
+];
 
 /// Says why a file is not linted: on the line, or on one of those before it.
 const NOT_LINTED: &str = "// Not linted: ";
