@@ -345,8 +345,9 @@ fn musl_sysv_hash(bench: &Bench) -> Checked {
     let mut bytes = std::fs::read(&path)?;
     let gnu_hash = object::elf::DT_GNU_HASH.0.cast_unsigned().to_le_bytes();
     let at = bytes.windows(8).position(|word| word == gnu_hash);
-    // DT_DEBUG means nothing in a library.
-    bytes[at.ok_or("no such entry")?..][..4].copy_from_slice(&21u32.to_le_bytes());
+    // When a file was prelinked no loader asks.
+    let other = object::elf::DT_GNU_PRELINKED.0.cast_unsigned().to_le_bytes();
+    bytes[at.ok_or("no such entry")?..][..8].copy_from_slice(&other);
     std::fs::write(&path, bytes)?;
     linted::file_is_linted(&path);
     bench.build(&for_musl(&client("add")), "client")?;
