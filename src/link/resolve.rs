@@ -257,11 +257,17 @@ fn undefined(
     names: &IndexMap<&str, SymbolId, FxBuildHasher>,
 ) -> Error {
     let name = &*program.symbol(id).name;
-    let error = Error::new(ErrorKind::UndefinedSymbol, format!("nothing defines `{name}`"));
+    let is_entry = program.entry == Some(id);
+    let message = if is_entry {
+        format!("the entry `{name}` is not defined for `{}`", program.target)
+    } else {
+        format!("nothing defines `{name}`")
+    };
+    let error = Error::new(ErrorKind::UndefinedSymbol, message);
     let mut users = program.sections_with_ids().flat_map(|(section, contents)| {
         contents.relocations.iter().map(move |relocation| (section, relocation))
     });
-    let error = match users.find(|(_, relocation)| relocation.symbol == id) {
+    let error = match users.find(|(_, relocation)| relocation.symbol == id && !is_entry) {
         Some((section, relocation)) => {
             error.at(Place::Section { section, offset: relocation.offset }, "used here")
         }

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::check_errors;
+use super::{check_errors, check_link_words};
 
 #[test]
 fn the_empty_spec() {
@@ -338,9 +338,10 @@ fn no_entry() {
 
 #[test]
 fn an_undefined_entry() {
-    check_errors(
+    check_link_words(
         r#"
         entry = 'main'
+        init = ['before']
         [target.x86_64-linux]
         hex = 'man: f4'
         "#,
