@@ -121,6 +121,7 @@ pub enum Place {
 
 /// A place, and what is to be said there.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Note {
     /// Where.
     pub place: Place,
@@ -130,6 +131,7 @@ pub struct Note {
 
 /// One mistake: one cause, told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Error {
     /// What sort of mistake.
     pub kind: ErrorKind,

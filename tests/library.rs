@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::{fs, thread};
 
 use minild::error::{ErrorKind, Place};
-use minild::program::{Program, Section, SectionKind};
+use minild::program::{Contents, Export, Program, Section, SectionKind, SymbolId};
 use minild::target::TARGETS;
-use minild::{Errors, Image, Layout, Options, Pending, Target, arch};
+use minild::{Errors, Image, Layout, Options, Pending, Size, Target, arch};
 
 /// A program that is all there for a target: code, a constant, a pointer to it.
 fn program(target: Target) -> Program<'static> {
@@ -83,6 +83,48 @@ fn every_way_out_gives_the_same_bytes() {
     }
 }
 
+/// Small files are gathered in memory, large ones are not: wrong would be a byte that is another one there, or an identity
+/// that was taken of another file.
+#[test]
+fn files_that_are_too_large_to_gather_have_the_same_bytes() {
+    const LARGE: usize = (1 << 20) + (1 << 12);
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = folder.path().join("source");
+    fs::write(&source, vec![0x3c; LARGE]).expect("a file");
+    let with = |target, contents: Vec<Contents<'static>>| {
+        let mut program = program(target);
+        for contents in contents {
+            program.add_section(Section::new("large", SectionKind::ReadOnly, contents));
+        }
+        program
+    };
+    let whole_file = || Contents::File { path: source.clone(), offset: 0, len: LARGE as u64 };
+    for target in
+        [Target::X86_64_LINUX, Target::AARCH64_MACOS, Target::X86_64_WINDOWS, Target::AARCH64_UEFI]
+    {
+        for contents in [
+            vec![Contents::Bytes(vec![0xa5; LARGE].into())],
+            vec![whole_file()],
+            // Small at first, and at the end too large.
+            vec![Contents::Zeros(Size(LARGE as u64 / 3)); 3],
+        ] {
+            let program = with(target, contents);
+            let options = Options::default();
+            let expected = minild::link(&program, &options).expect("it links").bytes;
+            assert!(expected.len() >= LARGE, "{target}");
+            let path = folder.path().join(target.name());
+            minild::link_to(&program, &options, &path).expect("it links");
+            assert!(fs::read(&path).expect("a file") == expected, "{target}");
+        }
+    }
+    let macs = [Target::X86_64_MACOS, Target::AARCH64_MACOS];
+    let programs = macs.map(|target| with(target, vec![whole_file()]));
+    let path = folder.path().join("universal");
+    let expected = minild::link_universal(&programs, &Options::default()).expect("it links");
+    minild::link_universal_to(&programs, &Options::default(), &path).expect("it links");
+    assert!(fs::read(&path).expect("a file") == expected);
+}
+
 /// Takes some bytes, then fails.
 struct Full(usize);
 
@@ -143,6 +185,41 @@ fn errors_are_data() {
     assert_eq!(range.kind, ErrorKind::OutOfRange);
     assert_eq!(range.interval, Some(-128..=127));
     assert_eq!(range.value, Some(0x1000 - 17), "16 bytes of code and the field's own offset");
+}
+
+/// Compilers list names that their code turned out not to need: gcc's `_GLOBAL_OFFSET_TABLE_`. Wrong would be to want a
+/// definition of those, or none of a name that is used.
+#[test]
+fn only_names_that_something_refers_to_need_a_definition() {
+    for row in TARGETS {
+        let expected = linked(row.target).bytes;
+        let mut program = program(row.target);
+        let unused = program.reference("_GLOBAL_OFFSET_TABLE_");
+        let link = |program: &Program<'_>| minild::link(program, &Options::default());
+        assert!(link(&program).expect("nothing uses it").bytes == expected, "{}", row.name);
+
+        type Use = fn(&mut Program<'_>, SymbolId);
+        let uses: [Use; 5] = [
+            |program, symbol| {
+                let data = program.add_section(Section::new("data", SectionKind::Data, &[0; 8]));
+                let pointer = arch::of(program.target.architecture).pointer();
+                program.relocate(data, 0, pointer, symbol, 0);
+            },
+            |program, symbol| program.entry = Some(symbol),
+            |program, symbol| program.exports.push(Export::by_name("exported", symbol)),
+            |program, symbol| program.init.push(symbol),
+            |program, symbol| program.fini.push(symbol),
+        ];
+        for make_use in uses {
+            let mut program = program.clone();
+            make_use(&mut program, unused);
+            let errors = link(&program).expect_err("nothing defines it");
+            let undefined: Vec<_> =
+                errors.iter().filter(|error| error.kind == ErrorKind::UndefinedSymbol).collect();
+            assert_eq!(undefined.len(), 1, "{}: {errors}", row.name);
+            assert!(undefined[0].message.contains("`_GLOBAL_OFFSET_TABLE_`"), "{errors}");
+        }
+    }
 }
 
 /// Wrong would be: a file whose pointers break each other, or a refusal of fields that only come in another order.

@@ -17,10 +17,6 @@ use super::table::{Side, Table};
 use super::timings::{Timing, Timings};
 use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, linted, print};
 
-/// Write an executable for every target of a spec
-///
-/// A spec for one target gives `NAME`, with the suffix that its system wants; several give
-/// `NAME-TARGET` each. Where any target has an error, no file is written.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The spec; `-` reads it from standard input

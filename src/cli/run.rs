@@ -14,12 +14,6 @@ use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{Failure, LinkArguments, TargetArguments, linted, temporary_folder};
 use crate::run::{Ending, Job, NoRunner, Runner};
 
-/// Build a spec into a temporary folder and run what it made
-///
-/// The shared libraries that the spec `needs` are built beside it.
-/// The program gets this command's input, output and environment, and minild ends with its exit status:
-/// 128 and the signal's number where a signal ended it, 124 where --timeout did. Without --target it is built for this machine if
-/// the spec is for it, else for the first target that has a runner here.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The spec; `-` reads it from standard input

@@ -27,10 +27,6 @@ use crate::run::{Ending, Job, Machine, NoRunner, Outcome, Runner};
 /// How long a run may take where its test does not say it: emulators on busy machines are slow.
 const DEFAULT_LIMIT: Duration = Duration::from_mins(1);
 
-/// Run the tests of specs on every target that has a runner here
-///
-/// Programs run in the folder of their spec. A target without a runner is skipped by name, or failed with
-/// --no-skip. The exit status is 1 if any test failed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The specs; `-` reads one from standard input

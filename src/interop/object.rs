@@ -213,19 +213,19 @@ pub fn read_relocation(
     let flags = relocation.flags();
     let Relocated { kind, addend } = self::relocation(architecture, flags)?;
     // Of a field that does not lie in its section the link tells.
-    let field = usize::try_from(kind.width()).ok().and_then(|width| field.get(..width));
     // COFF and Mach-O have one number for both, and the instruction says which it is.
-    let is_jump = |field| aarch64::JUMP26.granule(field).is_ok();
+    let word = usize::try_from(kind.width()).ok().and_then(|width| field.get(..width));
+    let is_jump = |word| aarch64::JUMP26.granule(word).is_ok();
     let kind =
-        if kind == aarch64::CALL26 && field.is_some_and(is_jump) { aarch64::JUMP26 } else { kind };
-    let in_field = field.map_or(0, |field| kind.extract(field));
+        if kind == aarch64::CALL26 && word.is_some_and(is_jump) { aarch64::JUMP26 } else { kind };
+    let in_field = || kind.extract(field).unwrap_or(0);
     let said = match flags {
         // In `adrp` stand bytes, though what it will hold are pages (lld/COFF/Chunks.cpp, `applyArm64Addr`).
-        RelocationFlags::Coff { .. } if kind.operand() == Operand::Page => in_field >> 12,
+        RelocationFlags::Coff { .. } if kind.operand() == Operand::Page => in_field() >> 12,
         // `ARM64_RELOC_ADDEND`; the bytes of arm64 instructions say nothing (lld/MachO/Arch/ARM64Common.cpp,
         // `getEmbeddedAddend`).
         RelocationFlags::MachO { .. } if kind.is_in_instruction() => relocation.addend(),
-        RelocationFlags::Coff { .. } | RelocationFlags::MachO { .. } => in_field,
+        RelocationFlags::Coff { .. } | RelocationFlags::MachO { .. } => in_field(),
         _ => relocation.addend(),
     };
     Ok(Relocated { kind, addend: said.wrapping_add(addend) })

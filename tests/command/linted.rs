@@ -7,14 +7,13 @@ const UNVERSIONED: &str = r#"
 imports."libc.so.6" = ["memcpy"]
 [target.x86_64-linux]
 hex = "start: e8 <call32 memcpy>"
-[[test]]
-exit = 42
 "#;
 
 #[test]
 fn a_finding_in_what_was_written_is_an_error() {
     let folder = Folder::new();
-    folder.write("unversioned.toml", UNVERSIONED).write("exits.toml", EXITS);
+    let tested = format!("{UNVERSIONED}[[test]]\nexit = 42\n");
+    folder.write("unversioned.toml", &tested).write("exits.toml", EXITS);
     let says = "breaks `elf/unversioned-symbol`: `memcpy` is asked for without a version (";
     for arguments in [
         &["build", "unversioned.toml"][..],
