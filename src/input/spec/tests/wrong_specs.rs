@@ -331,7 +331,7 @@ fn no_entry() {
         "#,
         expect![[r#"
             1:9-1:21: missing: the program for `x86_64-linux` has no entry: nothing is called `start`
-              help: give its first instruction the label `start:`, or say entry = "NAME"
+              help: give its first instruction the label `start:`, or say entry = "begin"
         "#]],
     );
 }
@@ -346,6 +346,7 @@ fn an_undefined_entry() {
         hex = 'man: f4'
         "#,
         expect![[r#"
+            2:9-2:17: undefined-symbol: nothing defines `before`
             1:9-1:15: undefined-symbol: the entry `main` is not defined for `x86_64-linux`
               help: did you mean `man`?
         "#]],
