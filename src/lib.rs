@@ -34,6 +34,7 @@
 //! // The file, as bytes; `link_to` writes one, `layout` says where everything will lie.
 //! let image = minild::link(&program, &Options::default())?;
 //! assert!(image.bytes.starts_with(b"MZ"));
+//! # assert!(minild::view::lint::lint(&image.bytes)?.findings.is_empty());
 //! # Ok::<(), minild::Errors>(())
 //! ```
 //!
@@ -81,7 +82,7 @@
 //! | `spec` | `input::spec`, the language of `spec.toml` | by `asm` and `cli` |
 //! | `asm` | assembler text in specs | yes |
 //! | `schema` | `input::spec::schema`, the JSON schema of specs | by `cli` |
-//! | `disassemble`, `demangle`, `serde` | machine code as text, names as their source had them, and JSON, in [`view`] | by `cli` |
+//! | `disassemble`, `demangle`, `dwarf`, `serde` | machine code as text, names as their source had them, frame descriptions, and JSON, in [`view`] | by `cli` |
 //! | `tracing` | a span of the crate `tracing` for each pass | by `cli` |
 //! | `cli` | the command `minild` | yes |
 //!

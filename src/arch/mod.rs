@@ -4,7 +4,7 @@
 //! their own by architecture; a new one is a new file and a row in [`of`].
 
 pub mod aarch64;
-#[cfg(feature = "disassemble")]
+#[cfg(feature = "asm")]
 pub(crate) mod aarch64_decode;
 pub mod start_up;
 pub mod x86_64;

@@ -9,6 +9,7 @@ mod completions;
 mod inspect;
 mod layout;
 mod lint;
+mod linted;
 mod man;
 mod needs;
 mod new;
@@ -22,10 +23,12 @@ mod targets;
 mod test;
 mod timings;
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind as UsageError;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use minild::error::nearest_name;
@@ -150,7 +153,7 @@ impl LinkArguments {
 #[derive(Debug, clap::Args)]
 struct TargetArguments {
     /// Only this target of the spec; may be given several times. `host` is this machine
-    #[arg(long = "target", value_name = "TARGET", value_parser = target)]
+    #[arg(long = "target", value_name = "TARGET", value_parser = TargetParser, hide_possible_values = true)]
     targets: Vec<FileTarget>,
 }
 
@@ -184,8 +187,44 @@ fn target(name: &str) -> Result<FileTarget, String> {
     let names = TARGETS.iter().map(|row| row.name).chain(UNIVERSAL.iter().map(|row| row.name));
     name.parse().map_err(|error| match nearest_name(name, names) {
         Some(near) => format!("{error}; did you mean `{near}`?"),
-        None => format!("{error}; `minild targets` lists all"),
+        None => match members(name)[..] {
+            [] => format!("{error}; `minild targets` lists all"),
+            [ref first @ .., last] => {
+                let several = first.join("`, `");
+                format!("`{name}` is no target, but what several have: `{several}` and `{last}`")
+            }
+        },
     })
+}
+
+/// Reads a target, and tells shells which there are.
+#[derive(Clone)]
+struct TargetParser;
+
+impl TypedValueParser for TargetParser {
+    type Value = FileTarget;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<FileTarget, clap::Error> {
+        target.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let names = TARGETS.iter().map(|row| row.name).chain(UNIVERSAL.iter().map(|row| row.name));
+        Some(Box::new(names.chain(["host"]).map(PossibleValue::new)))
+    }
+}
+
+/// The targets of an architecture or an operating system.
+fn members(name: &str) -> Vec<&'static str> {
+    let is_member = |target: &&minild::target::TargetRow| {
+        target.target.architecture.name() == name || target.target.operating_system.name() == name
+    };
+    TARGETS.iter().filter(is_member).map(|row| row.name).collect()
 }
 
 /// Reads a time in seconds: `60`, `0.5`.
@@ -220,7 +259,9 @@ fn command() -> clap::Command {
 
 /// Runs the command line that this process was started with.
 pub(crate) fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = command().get_matches();
+    let name = matches.subcommand_name().unwrap_or_default();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     arguments.color.write_global();
     let (format, result) = match &arguments.command {
         Command::New(Deferred(arguments)) => (arguments.print.format, new::new(arguments)),
@@ -240,22 +281,28 @@ pub(crate) fn main() -> ExitCode {
         }
         Command::Man(Deferred(arguments)) => (Format::Text, man::man(arguments)),
     };
-    result.unwrap_or_else(|failure| end(format, failure))
+    result.unwrap_or_else(|failure| end(format, name, failure))
 }
 
-/// Tells why, and with which status this process ends.
-fn end(format: Format, failure: Failure) -> ExitCode {
+/// Tells why the command called `name` did not do what was asked, and with which status this process ends.
+fn end(format: Format, name: &str, failure: Failure) -> ExitCode {
     match failure {
         Failure::Usage(message) => {
-            Arguments::command().error(UsageError::ArgumentConflict, message).exit()
+            let mut command = command();
+            command.build();
+            let usage = UsageError::ArgumentConflict;
+            match command.find_subcommand_mut(name) {
+                Some(known) => known.error(usage, message).exit(),
+                None => command.error(usage, message).exit(),
+            }
         }
         Failure::Report(report) => match report.print(format) {
             Ok(()) => ExitCode::FAILURE,
-            Err(error) => end(Format::Text, Failure::Output(error)),
+            Err(error) => end(Format::Text, name, Failure::Output(error)),
         },
         Failure::Other(message) => match Report::of_message(message).print(format) {
             Ok(()) => ExitCode::FAILURE,
-            Err(error) => end(Format::Text, Failure::Output(error)),
+            Err(error) => end(Format::Text, name, Failure::Output(error)),
         },
         // Whoever reads has seen enough (`minild layout … | head`).
         Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -282,6 +329,7 @@ mod tests {
         assert_eq!(target("x86_64-unknown-linux-gnu"), Ok(minild::Target::X86_64_LINUX.into()));
         assert!(target("x86-64-linux").unwrap_err().contains("`x86_64-linux`"));
         assert!(target("pdp11-unix").unwrap_err().contains("minild targets"));
+        assert!(target("uefi").unwrap_err().ends_with("`x86_64-uefi` and `aarch64-uefi`"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use minild::{FileTarget, Program, Target};
 
 use super::needs::Needs;
 use super::spec_file::{SpecFile, check_slice, link_to};
-use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
+use super::{Failure, LinkArguments, TargetArguments, linted, temporary_folder};
 use crate::run::{Ending, Job, NoRunner, Runner};
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         link_to(target, programs, &options, &executable)
     })?;
     needs.build(target, folder.path(), &options)?;
+    linted::check_folder(folder.path())?;
 
     let job = Job {
         file: &executable,

@@ -19,7 +19,8 @@ use super::needs::Needs;
 use super::report::Report;
 use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{
-    Failure, Format, LinkArguments, PrintArguments, TargetArguments, print, temporary_folder,
+    Failure, Format, LinkArguments, PrintArguments, TargetArguments, linted, print,
+    temporary_folder,
 };
 use crate::run::{Ending, Job, Machine, NoRunner, Outcome, Runner};
 
@@ -206,6 +207,7 @@ impl Built {
         for &target in &targets {
             needs.build(target, &folder.path().join(target.name()), &options)?;
         }
+        linted::check_folder(folder.path())?;
         Ok(Self { file, executables, _folder: folder })
     }
 
@@ -276,13 +278,9 @@ impl<'b> Boots<'b> {
 
     /// The outcome of the next run on this target.
     fn outcome(&mut self, run: &Run<'_>, machine: &Machine) -> io::Result<Outcome> {
-        if let Some(what) = Self::lacks(run) {
-            return Err(io::Error::other(format!("firmware gives an image no {what}")));
-        }
         let outcomes = self.outcomes.entry(run.target).or_insert_with(|| {
             let runs: Vec<_> = self.specs.iter().flat_map(Built::runs).collect();
             let runs = runs.iter().filter(|other| other.target == run.target);
-            let runs = runs.filter(|other| Self::lacks(other).is_none());
             let jobs: Vec<_> = runs.map(|run| (&run.job, run.limit)).collect();
             machine.captured(&jobs).map(VecDeque::from)
         });
@@ -290,12 +288,6 @@ impl<'b> Boots<'b> {
             Ok(outcomes) => outcomes.pop_front().ok_or_else(|| io::Error::other("it was not run")),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
-    }
-
-    /// What a test wants of its surroundings that firmware does not have.
-    fn lacks(run: &Run<'_>) -> Option<&'static str> {
-        let environment = (!run.job.environment.is_empty()).then_some("environment");
-        environment.or((!run.test.stdin().is_empty()).then_some("standard input"))
     }
 }
 

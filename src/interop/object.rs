@@ -175,8 +175,9 @@ pub struct Relocated {
 /// for arm64 code. `object` counts some of what is here counted into `Relocation::addend`: take this one instead of it.
 ///
 /// What only the caller knows is its symbol. Where [`target`](object::Relocation::target) is a section, a Mach-O file's
-/// addend is an address in the object file, from which the section's own is to be subtracted. Where there is a
-/// [`subtractor`](object::Relocation::subtractor), that is a second relocation at the same offset, of the kind `sub64` or
+/// addend is an address in the object file, from which the section's own is to be subtracted; where it counts from the
+/// field (`r_pcrel`), it is the distance to that address, and the address of the field's end is to be added. Where there
+/// is a [`subtractor`](object::Relocation::subtractor), that is a second relocation at the same offset, of the kind `sub64` or
 /// `sub32`, as wide as this one.
 ///
 /// ```
@@ -212,6 +213,9 @@ pub fn read_relocation(
     let flags = relocation.flags();
     let Relocated { kind, addend } = self::relocation(architecture, flags)?;
     // Of a field that does not lie in its section the link tells.
+    // COFF and Mach-O have one number for both, and the instruction says which it is.
+    let is_jump = || field.get(..4).is_some_and(|word| aarch64::JUMP26.granule(word).is_ok());
+    let kind = if kind == aarch64::CALL26 && is_jump() { aarch64::JUMP26 } else { kind };
     let in_field = || kind.extract(field).unwrap_or(0);
     let said = match flags {
         // In `adrp` stand bytes, though what it will hold are pages (lld/COFF/Chunks.cpp, `applyArm64Addr`).
@@ -505,6 +509,7 @@ mod tests {
             (pe::IMAGE_REL_ARM64_PAGEOFFSET_12L, 0x3dc0_0801, ("pageoff12", 0x20)), // ldr q1, [x0, :lo12:g+0x20]
             (pe::IMAGE_REL_ARM64_REL21, 0x7000_0000, ("adr21", 3)),                 // adr x0, g+3
             (pe::IMAGE_REL_ARM64_BRANCH26, 0x9400_0002, ("call26", 8)),             // bl g+8
+            (pe::IMAGE_REL_ARM64_BRANCH26, 0x17ff_ffff, ("jump26", -4)),            // b g-4
             (pe::IMAGE_REL_ARM64_BRANCH19, 0x5400_0040, ("branch19", 8)),           // b.eq g+8
             (pe::IMAGE_REL_ARM64_BRANCH14, 0x3608_0020, ("branch14", 4)), // tbz x0, #1, g+4
             (pe::IMAGE_REL_ARM64_SECREL_LOW12A, 0x9100_2000, ("secrel_lo12", 8)), // add x0, x0, :secrel_lo12:g+8

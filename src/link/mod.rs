@@ -41,7 +41,9 @@
 //! let mut output = Output::memory();
 //! link::write(&synthesized, &linked, &mut output)?;
 //! Elf::seal(&linked, &options, &mut output)?;
-//! assert_eq!(output.finish()?, minild::link(&program, &options)?.bytes);
+//! let file = output.finish()?;
+//! assert_eq!(file, minild::link(&program, &options)?.bytes);
+//! # assert!(minild::view::lint::lint(&file)?.findings.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 

@@ -179,7 +179,11 @@ impl<F: Format> Writer<'_, '_, F> {
             let what = format!("the instruction there is not {}", wrong.expected);
             error(ErrorKind::UnsupportedRelocation, what)
         })?;
-        let interval = kind.interval();
+        let interval = match subtrahend {
+            // A difference may be below zero, or as large as the field.
+            Some(subtrahend) => *subtrahend.kind.interval().start()..=*kind.interval().end(),
+            None => kind.interval(),
+        };
         if !interval.contains(&value) {
             let what = format!(
                 "the value {} does not fit {}..={}",
