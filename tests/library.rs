@@ -192,6 +192,8 @@ fn errors_are_data() {
 /// definition of those, or none of a name that is used.
 #[test]
 fn only_names_that_something_refers_to_need_a_definition() {
+    type Use = fn(&mut Program<'_>, SymbolId);
+
     for row in TARGETS {
         let expected = linked(row.target).bytes;
         let mut program = program(row.target);
@@ -199,7 +201,6 @@ fn only_names_that_something_refers_to_need_a_definition() {
         let link = |program: &Program<'_>| linted::link(program, &Options::default());
         assert!(link(&program).expect("nothing uses it").bytes == expected, "{}", row.name);
 
-        type Use = fn(&mut Program<'_>, SymbolId);
         let uses: [Use; 5] = [
             |program, symbol| {
                 let data = program.add_section(Section::new("data", SectionKind::Data, &[0; 8]));
