@@ -96,7 +96,7 @@ fn a_file_of_others_may_be_cut_off_anywhere() {
 }
 
 /// Files up to this size are cut off, and lied about, everywhere.
-const LARGE: usize = 0x8000;
+const LARGE: usize = 0x5000;
 
 /// Words that programs trip over.
 const WORDS: [u64; 5] = [0, 1, u64::MAX, i64::MAX as u64, 0xffff];
