@@ -14,6 +14,7 @@ used='
     qemu-aarch64                   qemu-user
     qemu-x86_64                    qemu-user
     /usr/aarch64-linux-gnu/lib/libc.so.6  libc6-arm64-cross
+    /usr/aarch64-linux-gnu/lib/Scrt1.o    libc6-dev-arm64-cross
     /usr/lib/wine/wine64           wine64
     qemu-system-x86_64             qemu-system-x86
     /usr/share/OVMF                ovmf

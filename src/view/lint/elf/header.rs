@@ -15,7 +15,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/truncated",
         demand: "the file holds a whole ELF header of 64 bytes",
-        by: &[error(Linux), error(Glibc)],
+        by: &[error(Linux), error(Glibc), error(Musl)],
         symptom: "`Exec format error` (ENOEXEC)",
         cure: "write or copy the file again: it ends too early",
         source: "Linux fs/binfmt_elf.c, load_elf_binary",
@@ -24,7 +24,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/type",
         demand: "e_type is ET_EXEC or ET_DYN",
-        by: &[error(Linux), error(Glibc)],
+        by: &[error(Linux), error(Glibc), error(Musl)],
         symptom: "`Exec format error` (ENOEXEC)",
         cure: "link object files into a program; take ET_EXEC for a fixed address, ET_DYN otherwise",
         source: "Linux fs/binfmt_elf.c, load_elf_binary",
@@ -43,7 +43,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/phentsize",
         demand: "e_phentsize is 56",
-        by: &[error(Linux), error(Glibc)],
+        by: &[error(Linux), error(Glibc), error(Musl)],
         symptom: "`Exec format error` (ENOEXEC)",
         cure: "set it to the size of a 64-bit program header",
         source: "Linux fs/binfmt_elf.c, load_elf_phdrs",
@@ -61,7 +61,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/phdrs-truncated",
         demand: "the program headers lie inside the file",
-        by: &[error(Linux), error(Glibc)],
+        by: &[error(Linux), error(Glibc), error(Musl)],
         symptom: "`Exec format error` (ENOEXEC) or an input/output error",
         cure: "point e_phoff at the table; if it is right, the file was cut",
         source: "Linux fs/binfmt_elf.c, load_elf_phdrs (elf_read)",

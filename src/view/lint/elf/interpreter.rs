@@ -44,6 +44,24 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::Elf(machine),
     },
     Rule {
+        name: "elf/interpreter-missing",
+        demand: "a program that needs libraries has a PT_INTERP",
+        by: &[error(Linux).programs()],
+        symptom: "SIGSEGV at the first call of an imported function, or at the first pointer: no dynamic linker was there to write them",
+        cure: "add a PT_INTERP with the path of the dynamic linker, or link the program statically",
+        source: "Linux fs/binfmt_elf.c, load_elf_binary (elf_interpreter)",
+        check: Check::Elf(missing),
+    },
+    Rule {
+        name: "elf/interpreter-address",
+        demand: "PT_INTERP's address is where its bytes are mapped: the kernel reads the path by its offset, ld.so by its address",
+        by: &[error(Glibc).programs(), error(Musl).programs()],
+        symptom: "SIGSEGV inside ld.so, or a dynamic linker that does not know its own name, and is loaded twice where a library needs it",
+        cure: "set p_vaddr to the address of .interp",
+        source: "glibc elf/rtld.c, rtld_setup_main_map (_dl_rtld_libname); musl ldso/dynlink.c, __dls3",
+        check: Check::Elf(address),
+    },
+    Rule {
         name: "elf/phdr-missing",
         demand: "a position-independent program with a dynamic linker has a PT_PHDR",
         by: &[error(Glibc), error(Musl)],
@@ -64,10 +82,10 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/phdr-address",
         demand: "PT_PHDR's address is where the program headers are mapped",
-        by: &[error(Glibc).programs(), error(Musl).programs()],
-        symptom: "SIGSEGV inside ld.so: the program's place is computed from it",
-        cure: "set p_offset to e_phoff and p_vaddr to its address in the load segment that holds it",
-        source: "glibc elf/rtld.c, rtld_setup_main_map; musl ldso/dynlink.c, __dls3",
+        by: &[error(Glibc), error(Musl).programs()],
+        symptom: "SIGSEGV inside ld.so: the program's place is computed from it; a library's headers are read there",
+        cure: "set p_vaddr to where the load segment that holds e_phoff has it",
+        source: "glibc elf/rtld.c, rtld_setup_main_map; elf/dl-load.c, _dl_map_object_from_fd (l_phdr); musl ldso/dynlink.c, __dls3",
         check: Check::Elf(phdr_address),
     },
     Rule {
@@ -81,10 +99,10 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "elf/dynamic-outside",
-        demand: "the dynamic table's bytes lie in a load segment, at the address that PT_DYNAMIC says",
+        demand: "a load segment has bytes of the file at the address that PT_DYNAMIC says, and a library's PT_DYNAMIC has some",
         by: &[error(Glibc), error(Musl)],
         symptom: "SIGSEGV inside ld.so, or `object file has no dynamic section`",
-        cure: "set p_vaddr and p_offset of PT_DYNAMIC to where .dynamic lies",
+        cure: "set p_vaddr of PT_DYNAMIC to the address of .dynamic",
         source: "glibc elf/get-dynamic-info.h; musl ldso/dynlink.c, decode_dyn",
         check: Check::Elf(dynamic_outside),
     },
@@ -155,6 +173,29 @@ fn machine(elf: &Elf<'_>, report: &mut Report<'_>) {
     }
 }
 
+fn missing(elf: &Elf<'_>, report: &mut Report<'_>) {
+    if elf.kind != Kind::Program || elf.first(elf::PT_INTERP).is_some() {
+        return;
+    }
+    let needed = elf.linking().and_then(|dynamic| dynamic.all(elf::DT_NEEDED).next());
+    if let Some(entry) = needed {
+        let name = elf.dynamic_string(entry.value).unwrap_or_default();
+        let message = format!("it needs `{}`, and there is no PT_INTERP", text(name));
+        report.add(entry.place("DT_NEEDED"), message);
+    }
+}
+
+fn address(elf: &Elf<'_>, report: &mut Report<'_>) {
+    let Some((segment, _)) = elf.interpreter() else { return };
+    if elf.file_offset(segment.address, segment.file_size) != Some(segment.offset) {
+        let message = format!(
+            "no load segment has the path at {:#x} (offset {:#x})",
+            segment.address, segment.offset
+        );
+        report.add(segment.place(field!(Header, p_vaddr)), message);
+    }
+}
+
 /// Whether a dynamic linker has to find out where the program was moved to.
 fn is_moved(elf: &Elf<'_>) -> bool {
     elf.is_position_independent() && elf.first(elf::PT_INTERP).is_some()
@@ -185,10 +226,10 @@ fn phdr_address(elf: &Elf<'_>, report: &mut Report<'_>) {
         });
         let Some(load) = load else { continue };
         let address = load.address.wrapping_add(start - load.offset);
-        if phdr.address != address || phdr.offset != start {
+        if phdr.address != address {
             let message = format!(
-                "PT_PHDR is at {:#x} (offset {:#x}), the headers are at {address:#x} (offset {start:#x})",
-                phdr.address, phdr.offset
+                "PT_PHDR is at {:#x}, the headers are at {address:#x} (offset {start:#x})",
+                phdr.address
             );
             report.add(phdr.place(field!(Header, p_vaddr)), message);
         }
@@ -206,20 +247,19 @@ fn dynamic_missing(elf: &Elf<'_>, report: &mut Report<'_>) {
 
 fn dynamic_outside(elf: &Elf<'_>, report: &mut Report<'_>) {
     let Some(table) = elf.first(elf::PT_DYNAMIC) else { return };
-    if elf.file_offset(table.address, table.file_size) != Some(table.offset) {
-        let message = format!(
-            "no load segment has the dynamic table at {:#x} (offset {:#x}, {:#x} bytes)",
-            table.address, table.offset, table.file_size
-        );
+    if table.file_size == 0 && elf.kind == Kind::Library {
+        let message = "the dynamic table has no bytes, by p_filesz";
+        report.add(table.place(field!(Header, p_filesz)), message);
+    } else if elf.bytes_at(table.address).is_none() {
+        let message = format!("no load segment has the dynamic table at {:#x}", table.address);
         report.add(table.place(field!(Header, p_vaddr)), message);
     }
 }
 
 fn dynamic_unterminated(elf: &Elf<'_>, report: &mut Report<'_>) {
     let Some(table) = elf.first(elf::PT_DYNAMIC) else { return };
-    if let Some(dynamic) = &elf.dynamic
-        && !dynamic.is_terminated
-        && elf.data.slice(table.offset, table.file_size).is_some()
+    if let Some(dynamic) = elf.dynamic.as_ref().filter(|dynamic| !dynamic.is_terminated)
+        && elf.bytes_at(table.address).is_some()
     {
         let message = format!("{} entries, and none is DT_NULL", dynamic.entries.len());
         report.add(table.place(field!(Header, p_filesz)), message);

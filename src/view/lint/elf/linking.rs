@@ -4,9 +4,8 @@ use object::LittleEndian as LE;
 use object::elf;
 
 use super::{Dynamic, Elf};
-use crate::view::lint::bytes::Bytes;
 use crate::view::lint::report::{Place, Report};
-use crate::view::lint::rule::Loader::{Glibc, Musl};
+use crate::view::lint::rule::Loader::{Glibc, Musl, Tools};
 use crate::view::lint::rule::{Check, Rule, error, warning};
 
 pub(super) const RULES: &[Rule] = &[
@@ -39,7 +38,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "elf/entry-sizes",
-        demand: "DT_RELAENT and DT_SYMENT are 24, DT_RELRENT is 8",
+        demand: "DT_RELAENT is 24, DT_RELRENT is 8",
         by: &[error(Glibc)],
         symptom: "a failed assertion inside ld.so",
         cure: "set them to the sizes of 64-bit entries",
@@ -47,8 +46,26 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::Elf(entry_sizes),
     },
     Rule {
+        name: "elf/symbol-size",
+        demand: "DT_SYMENT is 24",
+        by: &[warning(Tools)],
+        symptom: "dynamic linkers take 24 for granted; tools misread the symbols or refuse them",
+        cure: "set it to the size of a 64-bit symbol",
+        source: "System V gABI chapter 5, DT_SYMENT",
+        check: Check::Elf(symbol_size),
+    },
+    Rule {
+        name: "elf/dynamic-cut",
+        demand: "nothing stands behind the first DT_NULL of the dynamic table",
+        by: &[error(Glibc), error(Musl)],
+        symptom: "the entries behind it are not read: tables and libraries are missing, SIGSEGV inside ld.so",
+        cure: "take the DT_NULL out, or move it to the end",
+        source: "System V gABI chapter 5, DT_NULL; glibc elf/get-dynamic-info.h",
+        check: Check::Elf(cut),
+    },
+    Rule {
         name: "elf/jump-relocations",
-        demand: "DT_JMPREL has DT_PLTRELSZ and DT_PLTREL, which is DT_RELA",
+        demand: "DT_JMPREL, DT_PLTRELSZ and DT_PLTREL, which is DT_RELA, are there together",
         by: &[error(Glibc), warning(Musl)],
         symptom: "a failed assertion inside ld.so, or calls that go nowhere",
         cure: "add the missing one; DT_PLTREL is 7",
@@ -57,7 +74,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "elf/lazy-without-got",
-        demand: "a table of calls that are bound lazily has a DT_PLTGOT",
+        demand: "a table of calls that are bound lazily has a DT_PLTGOT of at least three words in a writable load segment",
         by: &[error(Glibc)],
         symptom: "SIGSEGV inside ld.so, which writes its own address there",
         cure: "add DT_PLTGOT, or bind everything at start (DF_BIND_NOW, DF_1_NOW)",
@@ -65,35 +82,8 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::Elf(lazy),
     },
     Rule {
-        name: "elf/hash-missing",
-        demand: "there is a DT_HASH or a DT_GNU_HASH",
-        by: &[error(Musl), error(Glibc).libraries()],
-        symptom: "musl: SIGSEGV inside ld.so, for a program too; glibc: no symbol of the library is found",
-        cure: "add DT_HASH or DT_GNU_HASH, even an empty one",
-        source: "musl ldso/dynlink.c, sysv_lookup; glibc elf/dl-setup_hash.c, _dl_setup_hash",
-        check: Check::Elf(hash_missing),
-    },
-    Rule {
-        name: "elf/gnu-hash",
-        demand: "DT_GNU_HASH has buckets, a power of two of filter words, and lies in a load segment",
-        by: &[error(Glibc), error(Musl)],
-        symptom: "a failed assertion, SIGFPE or SIGSEGV inside ld.so, or symbols that are not found",
-        cure: "round the number of filter words up to a power of two; one bucket is the least",
-        source: "glibc elf/dl-setup_hash.c, _dl_setup_hash; musl ldso/dynlink.c, gnu_lookup_filtered",
-        check: Check::Elf(gnu_hash),
-    },
-    Rule {
-        name: "elf/hash-buckets",
-        demand: "DT_HASH has buckets and lies in a load segment",
-        by: &[error(Musl), warning(Glibc)],
-        symptom: "musl divides by the number of buckets: SIGFPE",
-        cure: "one bucket is the least",
-        source: "musl ldso/dynlink.c, sysv_lookup; glibc elf/dl-setup_hash.c, _dl_setup_hash",
-        check: Check::Elf(sysv_hash),
-    },
-    Rule {
         name: "elf/dynamic-string",
-        demand: "names of libraries and paths lie in the string table",
+        demand: "names of libraries and paths lie in the string table, and libraries have names",
         by: &[error(Glibc), error(Musl)],
         symptom: "`cannot open shared object file`, with a name that is junk, or SIGSEGV inside ld.so",
         cure: "correct the offset, or DT_STRSZ",
@@ -110,15 +100,6 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::Elf(addresses),
     },
     Rule {
-        name: "elf/function-array",
-        demand: "DT_INIT_ARRAY, DT_FINI_ARRAY and DT_PREINIT_ARRAY have their sizes, multiples of 8",
-        by: &[error(Glibc), error(Musl)],
-        symptom: "SIGSEGV before or after main: ld.so reads a size that is not there, or calls half an address",
-        cure: "add DT_INIT_ARRAYSZ and its like; the arrays hold pointers of 8 bytes",
-        source: "glibc elf/dl-init.c, call_init; System V gABI chapter 5, Initialization and Termination Functions",
-        check: Check::Elf(function_arrays),
-    },
-    Rule {
         name: "elf/text-relocations",
         demand: "no relocation changes code (DT_TEXTREL, DF_TEXTREL)",
         by: &[warning(Glibc), error(Musl).programs(), warning(Musl).libraries()],
@@ -132,34 +113,18 @@ pub(super) const RULES: &[Rule] = &[
 
 const ENTRY: u64 = 8;
 
-fn dynamic<'e>(elf: &'e Elf<'_>) -> Option<&'e Dynamic> {
-    // Where the table does not end, what its last entries are is anybody's guess.
-    elf.dynamic.as_ref().filter(|dynamic| dynamic.is_terminated)
-}
-
-/// Where the dynamic table begins, for what is missing in it.
-fn table(elf: &Elf<'_>) -> Place {
-    let offset = elf.first(elf::PT_DYNAMIC).map_or(0, |segment| segment.offset);
-    Place::new(offset, 0, "dynamic table")
-}
-
-/// Whether anybody but the program itself reads the table.
-fn has_linker(elf: &Elf<'_>) -> bool {
-    elf.first(elf::PT_INTERP).is_some() || elf.kind == super::Kind::Library
-}
-
 fn symbol_tables(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let Some(dynamic) = dynamic(elf).filter(|_| has_linker(elf)) else { return };
+    let Some(dynamic) = elf.linking().filter(|_| elf.has_linker()) else { return };
     for (tag, name) in [(elf::DT_STRTAB, "DT_STRTAB"), (elf::DT_SYMTAB, "DT_SYMTAB")] {
         if dynamic.entry(tag).is_none() {
-            report.add(table(elf), format!("there is no {name}"));
+            report.add(elf.linking_place(), format!("there is no {name}"));
         }
     }
 }
 
 /// Says which of three entries are missing, where one of them is there.
 fn together(elf: &Elf<'_>, report: &mut Report<'_>, entries: [(elf::DynamicTag, &str); 3]) {
-    let Some(dynamic) = dynamic(elf) else { return };
+    let Some(dynamic) = elf.linking() else { return };
     let there = entries.iter().find(|(tag, _)| dynamic.entry(*tag).is_some());
     let Some((there, name)) = there else { return };
     for (tag, missing) in &entries {
@@ -186,11 +151,19 @@ fn relr_incomplete(elf: &Elf<'_>, report: &mut Report<'_>) {
 fn entry_sizes(elf: &Elf<'_>, report: &mut Report<'_>) {
     let sizes = [
         (elf::DT_RELAENT, "DT_RELAENT", size_of::<elf::Rela64<LE>>() as u64),
-        (elf::DT_SYMENT, "DT_SYMENT", size_of::<elf::Sym64<LE>>() as u64),
         (elf::DT_RELRENT, "DT_RELRENT", ENTRY),
     ];
-    for (tag, name, size) in sizes {
-        if let Some(entry) = dynamic(elf).and_then(|dynamic| dynamic.entry(tag))
+    entry_size(elf, report, &sizes);
+}
+
+fn symbol_size(elf: &Elf<'_>, report: &mut Report<'_>) {
+    let size = size_of::<elf::Sym64<LE>>() as u64;
+    entry_size(elf, report, &[(elf::DT_SYMENT, "DT_SYMENT", size)]);
+}
+
+fn entry_size(elf: &Elf<'_>, report: &mut Report<'_>, sizes: &[(elf::DynamicTag, &str, u64)]) {
+    for &(tag, name, size) in sizes {
+        if let Some(entry) = elf.linking().and_then(|dynamic| dynamic.entry(tag))
             && entry.value != size
         {
             report.add(entry.place(name), format!("{name} is {}, not {size}", entry.value));
@@ -199,13 +172,13 @@ fn entry_sizes(elf: &Elf<'_>, report: &mut Report<'_>) {
 }
 
 fn jump_relocations(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let Some(dynamic) = dynamic(elf) else { return };
-    let Some(calls) = dynamic.entry(elf::DT_JMPREL) else { return };
-    for (tag, name) in [(elf::DT_PLTRELSZ, "DT_PLTRELSZ"), (elf::DT_PLTREL, "DT_PLTREL")] {
-        if dynamic.entry(tag).is_none() {
-            report.add(calls.place("DT_JMPREL"), format!("there is DT_JMPREL and no {name}"));
-        }
-    }
+    let Some(dynamic) = elf.linking() else { return };
+    let entries = [
+        (elf::DT_JMPREL, "DT_JMPREL"),
+        (elf::DT_PLTRELSZ, "DT_PLTRELSZ"),
+        (elf::DT_PLTREL, "DT_PLTREL"),
+    ];
+    together(elf, report, entries);
     if let Some(kind) = dynamic.entry(elf::DT_PLTREL)
         && kind.value != elf::DT_RELA.0.cast_unsigned()
     {
@@ -214,58 +187,45 @@ fn jump_relocations(elf: &Elf<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn lazy(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let Some(dynamic) = dynamic(elf) else { return };
-    let has = |tag, flag: u64| dynamic.value(tag).is_some_and(|flags| flags & flag != 0);
-    let is_eager = dynamic.entry(elf::DT_BIND_NOW).is_some()
-        || has(elf::DT_FLAGS, elf::DF_BIND_NOW.0)
-        || has(elf::DT_FLAGS_1, elf::DF_1_NOW.0);
-    if let Some(calls) = dynamic.entry(elf::DT_JMPREL)
-        && dynamic.entry(elf::DT_PLTGOT).is_none()
-        && !is_eager
-    {
-        report.add(calls.place("DT_JMPREL"), "there is DT_JMPREL and no DT_PLTGOT");
-    }
-}
-
-fn hash_missing(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let Some(dynamic) = dynamic(elf).filter(|_| has_linker(elf)) else { return };
-    if dynamic.entry(elf::DT_HASH).is_none() && dynamic.entry(elf::DT_GNU_HASH).is_none() {
-        report.add(table(elf), "there is neither DT_HASH nor DT_GNU_HASH");
-    }
-}
-
-fn gnu_hash(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let Some(entry) = dynamic(elf).and_then(|dynamic| dynamic.entry(elf::DT_GNU_HASH)) else {
+/// Entries that a `DT_NULL` hides, as far as `PT_DYNAMIC` says that the table goes.
+fn cut(elf: &Elf<'_>, report: &mut Report<'_>) {
+    let (Some(dynamic), Some(segment)) = (elf.linking(), elf.first(elf::PT_DYNAMIC)) else {
         return;
     };
-    // Without the header's four words its address is wrong, which is a rule of its own.
-    let Some(at) = elf.file_offset(entry.value, 16) else { return };
-    let word = |index: u64| elf.data.u32(at + index * 4).unwrap_or_default();
-    let (buckets, words) = (word(0), word(2));
-    let place = |index: u64| Place::new(at + index * 4, 4, "GNU hash table");
-    if buckets == 0 {
-        report.add(place(0), "it has no buckets");
+    // A table elsewhere than PT_DYNAMIC says is a rule of its own.
+    if !elf.has_linker() || elf.file_offset(segment.address, 1) != Some(segment.offset) {
+        return;
     }
-    if !words.is_power_of_two() {
-        report.add(place(2), format!("it has {words} filter words"));
-    }
-    let size = 16 + u64::from(words) * 8 + u64::from(buckets) * 4;
-    if elf.file_offset(entry.value, size).is_none() {
-        report.add(place(0), format!("its {size:#x} bytes end outside the load segment"));
+    let first = dynamic.entries.len() as u64;
+    let hidden = (first + 1..segment.file_size / Dynamic::ENTRY).find_map(|index| {
+        let at = segment.offset.checked_add(index * Dynamic::ENTRY)?;
+        let entry = elf.data.read::<elf::Dyn64<LE>>(at)?;
+        (entry.d_tag.get(LE) != elf::DT_NULL).then_some((index, at, entry.d_tag.get(LE)))
+    });
+    if let Some((index, at, tag)) = hidden {
+        let message =
+            format!("entry {first} is DT_NULL, and entry {index} has the tag {:#x}", tag.0);
+        report.add(Place::new(at, Dynamic::ENTRY, "dynamic table"), message);
     }
 }
 
-fn sysv_hash(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let Some(entry) = dynamic(elf).and_then(|dynamic| dynamic.entry(elf::DT_HASH)) else { return };
-    let Some(at) = elf.file_offset(entry.value, 8) else { return };
-    let word = |index: u64| u64::from(elf.data.u32(at + index * 4).unwrap_or_default());
-    let size = 8 + word(0) * 4 + word(1) * 4;
-    let place = Place::new(at, 8, "hash table");
-    if word(0) == 0 {
-        report.add(place, "it has no buckets");
-    } else if elf.file_offset(entry.value, size).is_none() {
-        report.add(place, format!("its {size:#x} bytes end outside the load segment"));
+fn lazy(elf: &Elf<'_>, report: &mut Report<'_>) {
+    let Some(dynamic) = elf.linking() else { return };
+    let Some(calls) =
+        dynamic.entry(elf::DT_JMPREL).filter(|_| elf.has_linker() && !dynamic.is_bound_at_start())
+    else {
+        return;
+    };
+    match dynamic.entry(elf::DT_PLTGOT) {
+        None => report.add(calls.place("DT_JMPREL"), "there is DT_JMPREL and no DT_PLTGOT"),
+        Some(got) => {
+            // An address in no segment is a rule of its own.
+            let load = elf.load_at(got.value, 1);
+            if load.is_some_and(|load| !load.has(elf::PF_W) || !load.holds(got.value, 24)) {
+                let message = format!("no writable load segment has 24 bytes at {:#x}", got.value);
+                report.add(got.place("DT_PLTGOT"), message);
+            }
+        }
     }
 }
 
@@ -276,21 +236,19 @@ fn strings(elf: &Elf<'_>, report: &mut Report<'_>) {
         (elf::DT_RPATH, "DT_RPATH"),
         (elf::DT_RUNPATH, "DT_RUNPATH"),
     ];
-    let Some(dynamic) = dynamic(elf) else { return };
-    let (Some(table), Some(size)) = (dynamic.value(elf::DT_STRTAB), dynamic.value(elf::DT_STRSZ))
-    else {
-        return;
-    };
+    let Some(dynamic) = elf.linking() else { return };
     // Tables outside are a rule of their own.
-    let Some(table) = elf.file_offset(table, size).and_then(|at| elf.data.slice(at, size)) else {
-        return;
-    };
+    let Some(strings) = elf.strings else { return };
     for (tag, name) in NAMES {
         for entry in dynamic.all(*tag) {
-            if Bytes(table).c_string(entry.value).is_none() {
+            if !strings.holds(entry.value) {
+                let size = strings.bytes.len();
                 let message =
                     format!("{name} is {:#x}, the string table has {size:#x} bytes", entry.value);
                 report.add(entry.place(name), message);
+            } else if *tag == elf::DT_NEEDED && elf.dynamic_string(entry.value) == Some(b"") {
+                report
+                    .add(entry.place(name), format!("{name} is {:#x}, an empty name", entry.value));
             }
         }
     }
@@ -315,7 +273,7 @@ fn addresses(elf: &Elf<'_>, report: &mut Report<'_>) {
         (elf::DT_INIT_ARRAY, Some(elf::DT_INIT_ARRAYSZ), "DT_INIT_ARRAY"),
         (elf::DT_FINI_ARRAY, Some(elf::DT_FINI_ARRAYSZ), "DT_FINI_ARRAY"),
     ];
-    let Some(dynamic) = dynamic(elf).filter(|_| elf.loads().next().is_some()) else { return };
+    let Some(dynamic) = elf.linking().filter(|_| elf.loads().next().is_some()) else { return };
     for (tag, size, name) in TABLES {
         let Some(entry) = dynamic.entry(*tag) else { continue };
         let size = size.and_then(|size| dynamic.value(size)).unwrap_or(1);
@@ -326,28 +284,8 @@ fn addresses(elf: &Elf<'_>, report: &mut Report<'_>) {
     }
 }
 
-fn function_arrays(elf: &Elf<'_>, report: &mut Report<'_>) {
-    const ARRAYS: &[(elf::DynamicTag, elf::DynamicTag, &str)] = &[
-        (elf::DT_INIT_ARRAY, elf::DT_INIT_ARRAYSZ, "DT_INIT_ARRAY"),
-        (elf::DT_FINI_ARRAY, elf::DT_FINI_ARRAYSZ, "DT_FINI_ARRAY"),
-        (elf::DT_PREINIT_ARRAY, elf::DT_PREINIT_ARRAYSZ, "DT_PREINIT_ARRAY"),
-    ];
-    let Some(dynamic) = dynamic(elf) else { return };
-    for (array, size, name) in ARRAYS {
-        let Some(entry) = dynamic.entry(*array) else { continue };
-        match dynamic.entry(*size) {
-            None => report.add(entry.place(name), format!("there is {name} and not its size")),
-            Some(size) if !size.value.is_multiple_of(ENTRY) => {
-                let message = format!("{name} has {} bytes", size.value);
-                report.add(size.place(&format!("{name}SZ")), message);
-            }
-            Some(_) => {}
-        }
-    }
-}
-
 fn text_relocations(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let Some(dynamic) = dynamic(elf) else { return };
+    let Some(dynamic) = elf.linking() else { return };
     let flags = dynamic.entry(elf::DT_FLAGS);
     let flags = flags.filter(|flags| flags.value & elf::DF_TEXTREL.0 != 0);
     if let Some(entry) = dynamic.entry(elf::DT_TEXTREL).or(flags) {

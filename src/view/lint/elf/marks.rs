@@ -12,6 +12,9 @@ use crate::view::lint::rule::{Check, Rule, error, warning};
 
 type Header = elf::ProgramHeader64<LE>;
 
+/// No allocator of thread-locals finds memory that is aligned to more.
+const MOST_ALIGN: u64 = 1 << 31;
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/stack-missing",
@@ -70,7 +73,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "elf/tls-sizes",
-        demand: "PT_TLS has no more bytes than memory, and its alignment is a power of two",
+        demand: "PT_TLS has no more bytes than memory, and its alignment is a power of two of at most 2 GiB",
         by: &[error(Linux), error(Glibc), error(Musl)],
         symptom: "thread-locals are copied over what lies behind them, or lie at wrong addresses: crashes in unrelated places",
         cure: "set p_filesz to the size of .tdata, p_memsz to that of .tdata and .tbss, p_align to the greatest alignment",
@@ -89,7 +92,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/header-twice",
         demand: "PT_INTERP, PT_DYNAMIC, PT_PHDR, PT_TLS, PT_GNU_STACK and PT_GNU_RELRO are there at most once",
-        by: &[warning(Linux)],
+        by: &[warning(Linux), warning(Glibc), warning(Musl)],
         symptom: "kernel, dynamic linker and tools take different ones of them",
         cure: "keep one",
         source: "System V gABI chapter 5, Program Header; Linux fs/binfmt_elf.c (first PT_INTERP); glibc elf/rtld.c (last ones)",
@@ -112,6 +115,15 @@ pub(super) const RULES: &[Rule] = &[
         cure: "sort the properties by type and pad each to 8 bytes",
         source: "Linux fs/binfmt_elf.c, parse_elf_properties, parse_elf_property",
         check: Check::Elf(property),
+    },
+    Rule {
+        name: "elf/note-address",
+        demand: "PT_GNU_PROPERTY, and a PT_NOTE that is aligned to 8 as properties are, are mapped at their addresses",
+        by: &[error(Glibc)],
+        symptom: "SIGSEGV inside ld.so, which reads them by their addresses, or properties that are passed over",
+        cure: "set p_vaddr to the address of .note.gnu.property, p_memsz to its size",
+        source: "glibc elf/dl-load.c, _dl_process_pt_gnu_property; sysdeps/x86/dl-prop.h, _dl_process_pt_note",
+        check: Check::Elf(note_address),
     },
 ];
 
@@ -202,7 +214,7 @@ fn tls_sizes(elf: &Elf<'_>, report: &mut Report<'_>) {
                 format!("PT_TLS has {:#x} bytes and {:#x} of memory", tls.file_size, tls.size);
             report.add(tls.place(field!(Header, p_filesz)), message);
         }
-        if tls.align > 1 && !tls.align.is_power_of_two() {
+        if tls.align > 1 && !tls.align.is_power_of_two() || tls.align > MOST_ALIGN {
             let message = format!("PT_TLS is aligned to {:#x}", tls.align);
             report.add(tls.place(field!(Header, p_align)), message);
         }
@@ -211,10 +223,10 @@ fn tls_sizes(elf: &Elf<'_>, report: &mut Report<'_>) {
 
 fn tls_outside(elf: &Elf<'_>, report: &mut Report<'_>) {
     for tls in elf.of_kind(elf::PT_TLS).filter(|tls| tls.file_size > 0) {
-        if elf.file_offset(tls.address, tls.file_size) != Some(tls.offset) {
+        if elf.file_offset(tls.address, tls.file_size).is_none() {
             let message = format!(
-                "no load segment has the {:#x} bytes of PT_TLS at {:#x} (offset {:#x})",
-                tls.file_size, tls.address, tls.offset
+                "no load segment has the {:#x} bytes of PT_TLS at {:#x}",
+                tls.file_size, tls.address
             );
             report.add(tls.place(field!(Header, p_vaddr)), message);
         }
@@ -307,4 +319,20 @@ fn properties(notes: Bytes<'_>) -> Result<(), String> {
         at = next;
     }
     Ok(())
+}
+
+fn note_address(elf: &Elf<'_>, report: &mut Report<'_>) {
+    let properties = elf.of_kind(elf::PT_GNU_PROPERTY);
+    let notes = elf.of_kind(elf::PT_NOTE).filter(|note| note.align == 8);
+    for segment in properties.chain(notes).filter(|segment| segment.size > 0) {
+        if elf.load_at(segment.address, segment.size).is_none() {
+            let message = format!(
+                "no load segment has {:#x} bytes at {:#x} for {}",
+                segment.size,
+                segment.address,
+                segment.name()
+            );
+            report.add(segment.place(field!(Header, p_vaddr)), message);
+        }
+    }
 }

@@ -1,11 +1,18 @@
 //! ELF files: what the rules ask of one, read once.
 
+mod functions;
+mod hashes;
 mod header;
 mod interpreter;
 mod linking;
 mod marks;
+mod relocations;
+mod sections;
 mod segments;
+mod symbols;
 mod versions;
+
+use std::cell::Cell;
 
 use object::LittleEndian as LE;
 use object::elf;
@@ -22,8 +29,13 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
     header::RULES,
     segments::RULES,
     marks::RULES,
+    sections::RULES,
     interpreter::RULES,
     linking::RULES,
+    functions::RULES,
+    hashes::RULES,
+    relocations::RULES,
+    symbols::RULES,
     versions::RULES,
 ];
 
@@ -49,6 +61,24 @@ pub(super) struct Elf<'d> {
     /// `None` where the program headers cannot be read: their rules say why.
     segments: Option<Vec<Segment>>,
     dynamic: Option<Dynamic>,
+    strings: Option<Strings<'d>>,
+    /// Bytes of names that may still be read: names overlap, and a file that means harm has a million long ones.
+    names_left: Cell<u64>,
+}
+
+/// The dynamic linker's string table.
+#[derive(Clone, Copy, Debug)]
+struct Strings<'d> {
+    bytes: Bytes<'d>,
+    /// Where the last text in it ends.
+    last_end: Option<u64>,
+}
+
+impl Strings<'_> {
+    /// Whether a text that begins there ends inside.
+    fn holds(&self, offset: u64) -> bool {
+        self.last_end.is_some_and(|end| offset <= end)
+    }
 }
 
 /// A program header.
@@ -81,6 +111,7 @@ impl Segment {
             (elf::PT_NOTE, "PT_NOTE"),
             (elf::PT_PHDR, "PT_PHDR"),
             (elf::PT_TLS, "PT_TLS"),
+            (elf::PT_GNU_EH_FRAME, "PT_GNU_EH_FRAME"),
             (elf::PT_GNU_STACK, "PT_GNU_STACK"),
             (elf::PT_GNU_RELRO, "PT_GNU_RELRO"),
             (elf::PT_GNU_PROPERTY, "PT_GNU_PROPERTY"),
@@ -139,12 +170,15 @@ impl Entry {
 }
 
 impl Dynamic {
-    fn read(data: Bytes<'_>, segment: &Segment) -> Self {
-        let size = size_of::<elf::Dyn64<LE>>() as u64;
+    /// Bytes of an entry.
+    const ENTRY: u64 = size_of::<elf::Dyn64<LE>>() as u64;
+
+    /// Reads `size` bytes from `start` on: dynamic linkers read on to `DT_NULL`, whatever `PT_DYNAMIC` says.
+    fn read(data: Bytes<'_>, start: u64, size: u64) -> Self {
         let mut entries = Vec::new();
         let mut is_terminated = false;
-        for index in 0..segment.file_size / size {
-            let Some(offset) = segment.offset.checked_add(index * size) else { break };
+        for index in 0..size / Self::ENTRY {
+            let Some(offset) = start.checked_add(index * Self::ENTRY) else { break };
             let Some(entry) = data.read::<elf::Dyn64<LE>>(offset) else { break };
             let tag = entry.d_tag.get(LE);
             if tag == elf::DT_NULL {
@@ -165,12 +199,35 @@ impl Dynamic {
         self.entry(tag).map(|entry| entry.value)
     }
 
+    /// Whether all symbols are looked for before the program starts, not when they are first called.
+    fn is_bound_at_start(&self) -> bool {
+        let has = |tag, flag: u64| self.value(tag).is_some_and(|flags| flags & flag != 0);
+        self.entry(elf::DT_BIND_NOW).is_some()
+            || has(elf::DT_FLAGS, elf::DF_BIND_NOW.0)
+            || has(elf::DT_FLAGS_1, elf::DF_1_NOW.0)
+    }
+
     fn all(&self, tag: elf::DynamicTag) -> impl Iterator<Item = &Entry> {
         self.entries.iter().filter(move |entry| entry.tag == tag)
     }
 }
 
 impl<'d> Elf<'d> {
+    /// A file of which only the header was read.
+    fn new(data: Bytes<'d>, header: elf::FileHeader64<LE>, architecture: Architecture) -> Self {
+        Self {
+            data,
+            header,
+            architecture,
+            kind: Kind::Program,
+            segments: None,
+            dynamic: None,
+            strings: None,
+            // Linkers merge names that end alike; sixteen to a byte is more than any file has.
+            names_left: Cell::new(data.len().saturating_mul(16)),
+        }
+    }
+
     fn field(field: Field) -> Place {
         Place::new(field.offset, field.size, format!("ELF header, {}", field.name))
     }
@@ -212,16 +269,65 @@ impl<'d> Elf<'d> {
         self.data.slice(segment.offset, segment.file_size).map(|path| (segment, path))
     }
 
-    /// A name of the dynamic linker's string table.
+    /// The dynamic table, where it ends: else what its last entries are is anybody's guess.
+    fn linking(&self) -> Option<&Dynamic> {
+        self.dynamic.as_ref().filter(|dynamic| dynamic.is_terminated)
+    }
+
+    /// Where the dynamic table begins, for what is missing in it.
+    fn linking_place(&self) -> Place {
+        let offset = self.first(elf::PT_DYNAMIC).map_or(0, |segment| segment.offset);
+        Place::new(offset, 0, "dynamic table")
+    }
+
+    /// Whether anybody but the program itself reads the dynamic table.
+    fn has_linker(&self) -> bool {
+        self.first(elf::PT_INTERP).is_some() || self.kind == Kind::Library
+    }
+
+    /// Where the file has what is at an address, and how many bytes of its segment follow there.
+    fn bytes_at(&self, address: u64) -> Option<(u64, u64)> {
+        self.loads().find_map(|load| {
+            let offset = load.file_offset(address, 1)?;
+            Some((offset, load.file_size - (address - load.address)))
+        })
+    }
+
+    /// A name of the dynamic linker's string table; `None` too where more were read than the file has room for.
     fn dynamic_string(&self, offset: u64) -> Option<&'d [u8]> {
-        let dynamic = self.dynamic.as_ref()?;
-        let (table, size) = (dynamic.value(elf::DT_STRTAB)?, dynamic.value(elf::DT_STRSZ)?);
-        if offset >= size {
+        let strings = self.strings?;
+        if !strings.holds(offset) || self.names_left.get() == 0 {
             return None;
         }
-        let strings = Bytes(self.data.slice(self.file_offset(table, size)?, size)?);
-        strings.c_string(offset)
+        let name = strings.bytes.c_string(offset)?;
+        self.names_left.set(self.names_left.get().saturating_sub(name.len() as u64 + 1));
+        Some(name)
     }
+
+    /// Where an entry of the dynamic symbol table lies, and what it says.
+    fn symbol(&self, index: u64) -> Option<(u64, elf::Sym64<LE>)> {
+        let size = size_of::<elf::Sym64<LE>>() as u64;
+        let table = self.dynamic.as_ref()?.value(elf::DT_SYMTAB)?;
+        let at = self.file_offset(table.checked_add(index.checked_mul(size)?)?, size)?;
+        Some((at, self.data.read(at)?))
+    }
+}
+
+/// The dynamic table, where the dynamic linker finds it: by its address, and else by its place in the file.
+fn read_dynamic(elf: &Elf<'_>) -> Option<Dynamic> {
+    let segment = elf.first(elf::PT_DYNAMIC)?;
+    let (start, size) =
+        elf.bytes_at(segment.address).unwrap_or((segment.offset, segment.file_size));
+    Some(Dynamic::read(elf.data, start, size))
+}
+
+/// The string table, where all of it is in the file.
+fn read_strings<'d>(elf: &Elf<'d>) -> Option<Strings<'d>> {
+    let dynamic = elf.dynamic.as_ref()?;
+    let (table, size) = (dynamic.value(elf::DT_STRTAB)?, dynamic.value(elf::DT_STRSZ)?);
+    let bytes = elf.data.slice(elf.file_offset(table, size)?, size)?;
+    let last_end = bytes.iter().rposition(|byte| *byte == 0).map(|end| end as u64);
+    Some(Strings { bytes: Bytes(bytes), last_end })
 }
 
 /// Reads a file and looks at it with every rule for ELF.
@@ -239,10 +345,10 @@ pub(super) fn lint(data: Bytes<'_>) -> Result<Lint, Error> {
     let Some(header) = data.read::<elf::FileHeader64<LE>>(0) else {
         return Ok(truncated(data, architecture));
     };
-    let mut elf =
-        Elf { data, header, architecture, kind: Kind::Program, segments: None, dynamic: None };
+    let mut elf = Elf::new(data, header, architecture);
     elf.segments = read_segments(data, &elf.header);
-    elf.dynamic = elf.first(elf::PT_DYNAMIC).map(|segment| Dynamic::read(data, segment));
+    elf.dynamic = read_dynamic(&elf);
+    elf.strings = read_strings(&elf);
     elf.kind = kind(&elf);
     let subject = subject(&elf);
     let mut report = Report::new(&subject);
@@ -259,8 +365,7 @@ fn truncated(data: Bytes<'_>, architecture: Architecture) -> Lint {
     let mut whole = [0; size_of::<elf::FileHeader64<LE>>()];
     whole[..data.0.len()].copy_from_slice(data.0);
     let header = Bytes(&whole).read(0).expect("just as large");
-    let kind = Kind::Program;
-    let elf = Elf { data, header, architecture, kind, segments: None, dynamic: None };
+    let elf = Elf::new(data, header, architecture);
     let subject = subject(&elf);
     let mut report = Report::new(&subject);
     look(&elf, &mut report, header::RULES.iter().take(1));
@@ -308,8 +413,9 @@ fn read_segments(data: Bytes<'_>, header: &elf::FileHeader64<LE>) -> Option<Vec<
 /// Programs and libraries have one type in the header; what else they have tells them apart.
 fn kind(elf: &Elf<'_>) -> Kind {
     let Some(dynamic) = &elf.dynamic else { return Kind::Program };
-    let is_program =
-        dynamic.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & elf::DF_1_PIE.0 != 0);
+    // Linkers leave a debugger's entry in programs only.
+    let is_program = dynamic.entry(elf::DT_DEBUG).is_some()
+        || dynamic.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & elf::DF_1_PIE.0 != 0);
     let is_linked = [elf::DT_SONAME, elf::DT_NEEDED, elf::DT_HASH, elf::DT_GNU_HASH]
         .iter()
         .any(|tag| dynamic.entry(*tag).is_some());
@@ -322,7 +428,11 @@ fn kind(elf: &Elf<'_>) -> Kind {
 
 /// Who loads it.
 fn subject(elf: &Elf<'_>) -> Subject {
-    let mut loaders = vec![Loader::Linux, Loader::Tools];
+    let mut loaders = vec![Loader::Tools];
+    // A library is mapped by the dynamic linker alone.
+    if elf.kind == Kind::Program || elf.first(elf::PT_INTERP).is_some() {
+        loaders.push(Loader::Linux);
+    }
     if elf.architecture == Architecture::Aarch64 {
         loaders.push(Loader::LinuxLargePages);
     }

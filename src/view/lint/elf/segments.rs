@@ -8,7 +8,7 @@ use super::{Elf, LARGE_PAGE, PAGE, Segment};
 use crate::target::Architecture;
 use crate::view::lint::bytes::{down, field, up};
 use crate::view::lint::report::{Place, Report};
-use crate::view::lint::rule::Loader::{Glibc, Linux, LinuxLargePages};
+use crate::view::lint::rule::Loader::{Glibc, Linux, LinuxLargePages, Musl};
 use crate::view::lint::rule::{Check, Rule, error, warning};
 
 type Header = elf::ProgramHeader64<LE>;
@@ -20,7 +20,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/no-load",
         demand: "there is a PT_LOAD segment",
-        by: &[error(Linux), error(Glibc)],
+        by: &[error(Linux), error(Glibc), error(Musl)],
         symptom: "SIGSEGV at exec; `object file has no loadable segments` for a library",
         cure: "map code and data with load segments",
         source: "Linux fs/binfmt_elf.c, load_elf_binary; glibc elf/dl-load.c, _dl_map_object_from_fd",
@@ -29,7 +29,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/segment-congruence",
         demand: "p_offset and p_vaddr are equal modulo the page size",
-        by: &[error(Linux), error(Glibc).libraries()],
+        by: &[error(Linux), error(Glibc).libraries(), error(Musl).libraries()],
         symptom: "SIGSEGV at exec, before the first instruction; `ELF load command address/offset not page-aligned` for a library",
         cure: "move the segment's bytes in the file, or its address",
         source: "Linux fs/binfmt_elf.c, elf_map (mmap refuses the offset)",
@@ -47,8 +47,8 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/segment-sizes",
         demand: "p_filesz is not above p_memsz",
-        by: &[error(Linux), error(Glibc)],
-        symptom: "SIGSEGV at exec",
+        by: &[error(Linux), warning(Glibc).libraries(), warning(Musl).libraries()],
+        symptom: "SIGSEGV at exec; a library is loaded, with less or more of its bytes than were meant",
         cure: "set p_memsz to what the segment takes in memory, file bytes and zeros",
         source: "Linux fs/binfmt_elf.c, load_elf_binary",
         check: Check::Elf(sizes),
@@ -56,7 +56,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/segment-range",
         demand: "segments end below the end of user space, and do not wrap around",
-        by: &[error(Linux), error(Glibc)],
+        by: &[error(Linux), error(Glibc), error(Musl)],
         symptom: "SIGSEGV at exec",
         cure: "take lower addresses, or smaller zeros",
         source: "Linux fs/binfmt_elf.c, load_elf_binary (BAD_ADDR, TASK_SIZE)",
@@ -65,7 +65,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/segment-truncated",
         demand: "the file has the bytes that p_offset and p_filesz say",
-        by: &[error(Linux), error(Glibc)],
+        by: &[error(Linux), error(Glibc), error(Musl)],
         symptom: "it starts; SIGBUS when a page behind the end of the file is touched",
         cure: "write or copy the file again: it ends too early",
         source: "mmap(2), SIGBUS; Linux mm/filemap.c, filemap_fault",
@@ -74,7 +74,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/segment-order",
         demand: "load segments stand in the order of their addresses",
-        by: &[warning(Linux), error(Glibc).libraries()],
+        by: &[warning(Linux), error(Glibc).libraries(), error(Musl).libraries()],
         symptom: "what is reserved for the program is measured from the first to the last header: libraries may be mapped into it",
         cure: "sort the PT_LOAD headers by p_vaddr",
         source: "System V gABI chapter 5, PT_LOAD; Linux fs/binfmt_elf.c, total_mapping_size; glibc elf/dl-map-segments.h",
@@ -83,7 +83,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/segment-overlap",
         demand: "no two load segments share an address, nor a page with different bytes",
-        by: &[error(Linux), error(Glibc)],
+        by: &[error(Linux), error(Glibc), error(Musl)],
         symptom: "the later header silently takes the place of the earlier one's pages: wrong bytes, lost variables",
         cure: "give the later segment a page of its own",
         source: "Linux fs/binfmt_elf.c, elf_map (MAP_FIXED)",
@@ -92,7 +92,7 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/bss-not-writable",
         demand: "only writable segments have zeros behind their bytes (p_memsz above p_filesz)",
-        by: &[error(Linux)],
+        by: &[error(Linux), error(Glibc).libraries(), error(Musl).libraries()],
         symptom: "the zeros that share the last page of file bytes are not cleared, and hold junk of the file; whole pages of them \
                   become writable, in an executable segment writable and executable",
         cure: "put zero-filled sections into a writable segment",
@@ -102,17 +102,36 @@ pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/writable-executable",
         demand: "no load segment is both writable and executable",
-        by: &[warning(Linux)],
+        by: &[warning(Linux), warning(Glibc), warning(Musl)],
         symptom: "whoever can write to it has code run; SELinux and hardened kernels refuse it (`Permission denied`)",
         cure: "put code and variables into segments of their own",
         source: "SELinux execmem; OpenBSD and PaX W^X",
         check: Check::Elf(writable_executable),
     },
     Rule {
+        name: "elf/no-rights",
+        demand: "load segments with bytes of the file can be read, written or executed",
+        by: &[error(Linux), error(Glibc), error(Musl)],
+        symptom: "SIGSEGV when anything in it is touched, by ld.so where it has the tables",
+        cure: "set PF_R, and PF_W or PF_X where they are meant",
+        source: "Linux fs/binfmt_elf.c, make_prot; mmap(2), PROT_NONE",
+        check: Check::Elf(no_rights),
+    },
+    Rule {
+        name: "elf/tables-unreadable",
+        demand: "what the dynamic linker reads lies in segments with PF_R: program headers, dynamic table, symbols, names, relocations",
+        by: &[error(Glibc), error(Musl)],
+        symptom: "SIGSEGV inside ld.so where execute-only memory is enforced: arm64, and x86-64 with protection keys",
+        cure: "set PF_R of the segment",
+        source: "Linux fs/binfmt_elf.c, make_prot; arch/x86/mm/pkeys.c, __execute_only_pkey; glibc elf/get-dynamic-info.h",
+        check: Check::Elf(tables_unreadable),
+    },
+    Rule {
         name: "elf/align",
         demand: "p_align is a power of two, of at least a page in a library, and divides the distance of p_offset and p_vaddr",
-        by: &[warning(Linux), error(Glibc).libraries()],
-        symptom: "the kernel passes it over; `ELF load command alignment not page-aligned` for a library",
+        by: &[warning(Linux), warning(Glibc).libraries()],
+        symptom: "the kernel and glibc from 2.35 on pass it over, but for one beyond all memory; before: `ELF load command alignment \
+                  not page-aligned` for a library",
         cure: "set it to the page size that the file was laid out for",
         source: "glibc elf/dl-load.c, _dl_map_object_from_fd; Linux fs/binfmt_elf.c, maximum_alignment",
         check: Check::Elf(align),
@@ -284,11 +303,41 @@ fn writable_executable(elf: &Elf<'_>, report: &mut Report<'_>) {
     }
 }
 
+fn no_rights(elf: &Elf<'_>, report: &mut Report<'_>) {
+    let rights = elf::PF_R.0 | elf::PF_W.0 | elf::PF_X.0;
+    for load in elf.loads().filter(|load| load.file_size > 0 && load.flags & rights == 0) {
+        let message = format!("segment {} has the flags {:#x}", load.index, load.flags);
+        report.add(load.place(field!(Header, p_flags)), message);
+    }
+}
+
+fn tables_unreadable(elf: &Elf<'_>, report: &mut Report<'_>) {
+    let Some(dynamic) = elf.linking().filter(|_| elf.has_linker()) else { return };
+    let headers = elf.of_kind(elf::PT_PHDR).chain(elf.of_kind(elf::PT_DYNAMIC));
+    let tables = [elf::DT_STRTAB, elf::DT_SYMTAB, elf::DT_RELA, elf::DT_JMPREL, elf::DT_GNU_HASH];
+    let addresses: Vec<_> = headers
+        .map(|segment| segment.address)
+        .chain(tables.into_iter().filter_map(|tag| dynamic.value(tag)))
+        .collect();
+    // Memory that can be written can be read; without any right it is a rule of its own.
+    let is_executed_only =
+        |load: &&Segment| load.has(elf::PF_X) && !load.has(elf::PF_R) && !load.has(elf::PF_W);
+    for load in elf.loads().filter(is_executed_only) {
+        if let Some(address) = addresses.iter().find(|address| load.holds(**address, 1)) {
+            let message =
+                format!("segment {} has what ld.so reads at {address:#x}, and no PF_R", load.index);
+            report.add(load.place(field!(Header, p_flags)), message);
+        }
+    }
+}
+
 fn align(elf: &Elf<'_>, report: &mut Report<'_>) {
     let is_library = elf.kind == super::Kind::Library;
     for load in elf.loads() {
         let what = if load.align > 1 && !load.align.is_power_of_two() {
             "not a power of two"
+        } else if load.align > user_space_end(elf.architecture) {
+            "more than there are addresses"
         } else if is_library && load.align < PAGE {
             "less than a page"
         } else if load.file_size > 0

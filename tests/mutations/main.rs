@@ -1,0 +1,19 @@
+//! Files that work, changed in one field at a time: whatever the real loader then stumbles over, lint says before,
+//! and what lint calls an error the loader minds. What neither can be held to stands in a table, with its reason.
+//!
+//! Each subject is a trial: `cargo test --test mutations elf::glibc_program`. A sample of the changes is tried, the same
+//! on every machine; with `MINILD_TESTS=all` all of them are, which takes minutes.
+
+mod elf;
+mod hunt;
+#[path = "../support/trials.rs"]
+mod trials;
+
+use std::process::ExitCode;
+
+use libtest_mimic::Arguments;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    libtest_mimic::run(&arguments, elf::trials()).exit_code()
+}
