@@ -3,6 +3,7 @@
 //! Exit status 0: done; 1: the input is wrong, or what was asked for failed; 2: the command line is wrong.
 //! `minild run` ends as the program does.
 
+mod binary;
 mod build;
 mod check;
 mod completions;
