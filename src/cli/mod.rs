@@ -13,6 +13,7 @@ mod man;
 mod needs;
 mod new;
 mod print;
+mod read_file;
 mod report;
 mod run;
 mod schema;
@@ -176,12 +177,24 @@ pub(crate) fn main() -> ExitCode {
     result.unwrap_or_else(|failure| end(format, failure))
 }
 
+/// Tells what is wrong with the command line, with the usage of the subcommand that it names.
+fn usage(message: String) -> ! {
+    let mut command = Arguments::command();
+    command.build();
+    // What may stand in front of a subcommand (`--color never`) has no subcommand's name.
+    let mut words = std::env::args().skip(1);
+    let name = words.find(|word| command.find_subcommand(word).is_some());
+    let command = match name {
+        Some(name) => command.find_subcommand_mut(name).expect("it was found"),
+        None => &mut command,
+    };
+    command.error(UsageError::ArgumentConflict, message).exit()
+}
+
 /// Tells why, and with which status this process ends.
 fn end(format: Format, failure: Failure) -> ExitCode {
     match failure {
-        Failure::Usage(message) => {
-            Arguments::command().error(UsageError::ArgumentConflict, message).exit()
-        }
+        Failure::Usage(message) => usage(message),
         Failure::Report(report) => match report.print(format) {
             Ok(()) => ExitCode::FAILURE,
             Err(error) => end(Format::Text, Failure::Output(error)),

@@ -7,6 +7,8 @@ mod edit;
 mod elf;
 mod hostile;
 mod macho;
+#[path = "../inspect/memory.rs"]
+mod memory;
 mod pe;
 
 use std::collections::BTreeSet;
@@ -14,6 +16,9 @@ use std::collections::BTreeSet;
 use minild::view::lint::{self, Rule, Severity};
 
 use edit::File;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
 
 /// A file that is well, and an edit that breaks a rule.
 struct Case {

@@ -106,13 +106,11 @@ fn truncated(elf: &Elf<'_>, report: &mut Report<'_>) {
 }
 
 fn file_type(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let what = match elf.header.e_type.get(LE) {
-        elf::ET_EXEC | elf::ET_DYN => return,
-        elf::ET_REL => "ET_REL: an object file, which is not linked yet".to_owned(),
-        elf::ET_CORE => "ET_CORE: the memory of a program that crashed".to_owned(),
-        other => format!("{:#x}", other.0),
-    };
-    report.add(Elf::field(field!(Header, e_type)), format!("e_type is {what}"));
+    // Object files and core dumps have no rules.
+    if !is_linked(elf) {
+        let message = format!("e_type is {:#x}", elf.header.e_type.get(LE).0);
+        report.add(Elf::field(field!(Header, e_type)), message);
+    }
 }
 
 fn identity(elf: &Elf<'_>, report: &mut Report<'_>) {
