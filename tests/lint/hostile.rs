@@ -38,7 +38,7 @@ fn look(bytes: &[u8], what: &dyn std::fmt::Debug) -> Option<Lint> {
 }
 
 /// How much more is tried with `MINILD_TESTS=all`.
-fn rounds(few: usize, many: usize) -> usize {
+pub(crate) fn rounds(few: usize, many: usize) -> usize {
     let is_whole = std::env::var("MINILD_TESTS").is_ok_and(|tests| tests == "all");
     if is_whole { many } else { few }
 }

@@ -5,7 +5,11 @@ mod bases;
 mod docs;
 mod edit;
 mod elf;
+#[path = "../inspect/files.rs"]
+#[expect(dead_code, reason = "views of files need more of them")]
+mod files;
 mod hostile;
+mod known;
 mod macho;
 #[path = "../inspect/memory.rs"]
 mod memory;

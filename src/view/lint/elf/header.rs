@@ -41,6 +41,15 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::Elf(identity),
     },
     Rule {
+        name: "elf/ehsize",
+        demand: "e_ehsize is 64",
+        by: &[warning(Tools)],
+        symptom: "the kernel starts it all the same; `qemu-aarch64` says `Invalid ELF image for this architecture`, and tools refuse it",
+        cure: "set it to the size of the 64-bit header",
+        source: "System V gABI chapter 4, ELF Header; QEMU linux-user/elfload.c, elf_check_ehdr",
+        check: Check::Elf(header_size),
+    },
+    Rule {
         name: "elf/phentsize",
         demand: "e_phentsize is 56",
         by: &[error(Linux), error(Glibc), error(Musl)],
@@ -131,6 +140,13 @@ fn identity(elf: &Elf<'_>, report: &mut Report<'_>) {
     let version = elf.header.e_version.get(LE);
     if version != u32::from(elf::EV_CURRENT.0) {
         report.add(Elf::field(field!(Header, e_version)), format!("e_version is {version}"));
+    }
+}
+
+fn header_size(elf: &Elf<'_>, report: &mut Report<'_>) {
+    let size = elf.header.e_ehsize.get(LE);
+    if usize::from(size) != size_of::<Header>() {
+        report.add(Elf::field(field!(Header, e_ehsize)), format!("e_ehsize is {size}"));
     }
 }
 
