@@ -119,7 +119,7 @@ fn main() {
                     let linked = std::hint::black_box(minild::link(&program, &Options::default()));
                     let elapsed = start.elapsed();
                     let is_linked = linked.is_ok();
-                    if let (FIRST, Ok(image)) = (count, linked) {
+                    if let (true, Ok(image)) = (count == columns[0], linked) {
                         linted::is_linted(&name, &image.bytes);
                     }
                     (elapsed, is_linked)
@@ -140,7 +140,7 @@ fn main() {
                 let linked = std::hint::black_box(linked);
                 let elapsed = start.elapsed();
                 let is_linked = linked.is_ok();
-                if let (FIRST, Ok(image)) = (count, linked) {
+                if let (true, Ok(image)) = (count == columns[0], linked) {
                     linted::is_linted(name, &image.bytes);
                 }
                 (elapsed, is_linked)
