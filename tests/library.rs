@@ -193,7 +193,6 @@ fn errors_are_data() {
 #[test]
 fn only_names_that_something_refers_to_need_a_definition() {
     type Use = fn(&mut Program<'_>, SymbolId);
-
     for row in TARGETS {
         let expected = linked(row.target).bytes;
         let mut program = program(row.target);

@@ -3,6 +3,7 @@
 //! Exit status 0: done; 1: the input is wrong, or what was asked for failed; 2: the command line is wrong.
 //! `minild run` ends as the program does.
 
+mod binary;
 mod build;
 mod check;
 mod completions;
@@ -14,6 +15,7 @@ mod man;
 mod needs;
 mod new;
 mod print;
+mod read_file;
 mod report;
 mod run;
 mod schema;

@@ -2,10 +2,12 @@
 //!
 //! Takes errors whose places are bytes of a spec's text; the library describes, this file renders.
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use minild::view::reader::Name;
 use minild::{Error, ErrorKind, Place, Target};
 use serde::Serialize;
 
@@ -55,6 +57,17 @@ impl Report {
         Self::new(Source::default(), vec![Error::new(ErrorKind::File, message).into()])
     }
 
+    /// An error of a file of which there is no text: what the user calls it, and what is wrong.
+    pub(super) fn of_file(name: &str, error: Error) -> Self {
+        Self::new(Source { name: name.to_owned(), text: String::new() }, vec![error.into()])
+    }
+
+    /// A file that cannot be read.
+    pub(super) fn unreadable(name: &str, reason: impl Display) -> Self {
+        let message = format!("cannot read {}: {reason}", shown(name));
+        Self::of_file(name, Error::new(ErrorKind::File, message))
+    }
+
     /// Adds what is wrong with other texts.
     pub(super) fn merge(&mut self, other: Self) {
         self.findings.extend(other.findings);
@@ -95,7 +108,7 @@ impl Report {
             }
         }
         for (source, findings) in self.findings.iter().filter(|(_, findings)| findings.len() > 1) {
-            let summary = format!("{} has {} errors", source.name, findings.len());
+            let summary = format!("{} has {} errors", shown(&source.name), findings.len());
             let title = Group::with_title(Level::ERROR.primary_title(&summary));
             text.push_str(&renderer.render(&[title]));
             text.push('\n');
@@ -113,6 +126,11 @@ impl Report {
             errors: self.all().map(|(source, finding)| json_error(source, finding)).collect(),
         }
     }
+}
+
+/// A name of the user's, without what a terminal would obey.
+pub(super) fn shown(name: &str) -> Name<'_> {
+    Name::from(name)
 }
 
 /// The places of an error that lie in the text, the error's own first.
@@ -143,7 +161,7 @@ fn groups<'r>(source: &'r Source, finding: &'r Finding) -> Vec<Group<'r>> {
         // One line has to say it all, which text it is included; an error of a file says that itself.
         let name = match error.kind {
             ErrorKind::File => String::new(),
-            _ => format!("{}: ", source.name),
+            _ => format!("{}: ", shown(&source.name)),
         };
         let targets = targets.map_or(String::new(), |targets| format!(", {targets}"));
         let title = Level::ERROR.primary_title(format!("{name}{error}{targets}"));
@@ -155,7 +173,8 @@ fn groups<'r>(source: &'r Source, finding: &'r Finding) -> Vec<Group<'r>> {
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         kind.span(span.clone()).label((!label.is_empty()).then_some(*label))
     });
-    let snippet = Snippet::source(&source.text).path(&source.name).annotations(annotations);
+    let name = shown(&source.name).to_string();
+    let snippet = Snippet::source(&source.text).path(name).annotations(annotations);
     group = group.element(snippet);
     if let Some(targets) = targets {
         group = group.element(Level::NOTE.message(targets));

@@ -29,8 +29,7 @@ impl SpecFile {
         let is_stdin = path == Path::new("-");
         let name = if is_stdin { "<stdin>".to_owned() } else { path.display().to_string() };
         let bytes = if is_stdin { stdin() } else { fs::read(path) };
-        let bytes =
-            bytes.map_err(|error| Failure::Other(format!("cannot read {name}: {error}")))?;
+        let bytes = bytes.map_err(|error| Failure::Report(Report::unreadable(&name, error)))?;
         let folder = match path.parent() {
             Some(folder) if !is_stdin && folder != Path::new("") => folder.to_owned(),
             _ => PathBuf::from("."),

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::files::WRITTEN;
@@ -70,6 +71,71 @@ fn only_the_parts_that_were_asked_for_are_shown() {
 }
 
 #[test]
+fn a_part_of_which_there_is_nothing_says_so() {
+    let folder = folder(&[("hello", written("hello-x86_64-linux"))]);
+    let (_, stdout, _) = run(&folder, &["hello", "--signature", "--tls", "--exports", "--imports"]);
+    for part in ["signature", "thread-local storage", "exports", "imports", "libraries"] {
+        assert!(stdout.contains(&format!("\n{part}: none\n")), "{stdout}");
+    }
+    let (_, overview, _) = run(&folder, &["hello"]);
+    assert!(!overview.contains("none"), "{overview}");
+    let (_, json, _) = run(&folder, &["hello", "--exports", "--format", "json"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let image = &json["images"][0];
+    assert_eq!((&image["exports"], &image["tls"]), (&serde_json::json!([]), &Value::Null));
+    let (_, stdout, _) = run(&folder, &["hello", "--all"]);
+    assert!(stdout.contains("\nexports: none\n") && !stdout.contains("symbols: none"), "{stdout}");
+}
+
+#[test]
+fn errors_name_their_file_in_json_too() {
+    let folder = folder(&[("lib.a", b"!<arch>\nx")]);
+    let path_of = |mut command: Command| {
+        let output = command.output().expect("minild starts");
+        let json: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        json["errors"][0]["path"].clone()
+    };
+    for name in ["missing", "lib.a", "."] {
+        assert_eq!(path_of(minild(&folder, &[name, "--format", "json"])), name);
+    }
+    for command in ["build", "check", "layout"] {
+        let mut other = Command::new(env!("CARGO_BIN_EXE_minild"));
+        other.current_dir(folder.path()).args([command, "missing.toml", "--format", "json"]);
+        assert_eq!(path_of(other), "missing.toml", "{command}");
+    }
+}
+
+#[test]
+fn only_what_has_an_end_is_read() {
+    let folder = folder(&[]);
+    let made = Command::new("mkfifo").arg(folder.path().join("pipe")).status();
+    assert!(made.expect("mkfifo is everywhere").success());
+    for (path, what) in [
+        (".", "it is a folder"),
+        ("/dev/zero", "no regular file"),
+        ("/dev/null", "no regular file"),
+        ("pipe", "no regular file"),
+    ] {
+        let (output, stdout, stderr) = run(&folder, &[path]);
+        assert_eq!((output.status.code(), stdout.as_str()), (Some(1), ""), "{path}");
+        assert!(stderr.contains(what) && stderr.contains(path), "{stderr}");
+    }
+}
+
+#[test]
+fn one_wrong_page_is_one() {
+    let mut hello = written("hello-x86_64-macos").to_vec();
+    hello[0x3000] ^= 1;
+    let folder = folder(&[("hello", &hello)]);
+    let (_, stdout, _) = run(&folder, &["hello", "--signature"]);
+    assert!(stdout.contains("page 3 is not what was signed"), "{stdout}");
+    hello[0x2000] ^= 1;
+    fs::write(folder.path().join("hello"), &hello).expect("the folder can be written to");
+    let (_, stdout, _) = run(&folder, &["hello", "--signature"]);
+    assert!(stdout.contains("2 pages are not what was signed, page 2 first"), "{stdout}");
+}
+
+#[test]
 fn damage_is_shown_beside_what_is_whole() {
     let hello = written("hello-x86_64-linux");
     let folder = folder(&[("cut", &hello[..hello.len() - 100])]);
@@ -106,4 +172,24 @@ fn a_terminal_is_told_nothing_by_a_name() {
     let (_, stdout, _) = run(&folder, &["hello"]);
     assert!(!stdout.contains('\x1b') && !stdout.contains('\r'), "{stdout}");
     assert!(stdout.contains(r"\u{1b}[31m\r!"), "{stdout}");
+}
+
+#[test]
+fn a_terminal_is_told_nothing_by_the_name_of_a_file() {
+    let name = "a\x1b[31m\u{202e}exe.\u{9b}so";
+    let folder = folder(&[(name, written("hello-x86_64-linux")), ("not\x1b[0m\u{2066}", b"text")]);
+    let is_plain = |text: &str| {
+        !text.contains(['\x1b', '\u{9b}', '\u{202e}', '\u{2066}', '\r']) && !text.is_empty()
+    };
+    for arguments in [&[name][..], &[name, "--format", "json"]] {
+        let (_, stdout, _) = run(&folder, arguments);
+        assert!(is_plain(&stdout), "{stdout:?}");
+    }
+    let (_, json, _) = run(&folder, &[name, "--format", "json"]);
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["path"], name, "it is the same when it is read");
+    for wrong in ["not\x1b[0m\u{2066}", "missing\x1b[0m\u{202e}"] {
+        let (_, _, stderr) = run(&folder, &[wrong]);
+        assert!(is_plain(&stderr), "{stderr:?}");
+    }
 }

@@ -107,10 +107,10 @@ fn decimal(token: &str) -> String {
     if let Some(digits) = token.strip_prefix("0x") {
         return u64::from_str_radix(digits, 16).map_or(token.to_owned(), |value| value.to_string());
     }
-    if let Ok(value) = token.parse::<f64>().map(|value| format!("{value}")) {
-        if token.contains('.') {
-            return value;
-        }
+    if token.contains('.')
+        && let Ok(value) = token.parse::<f64>()
+    {
+        return value.to_string();
     }
     token.parse::<u64>().map_or(token.to_owned(), |value| value.to_string())
 }
@@ -166,10 +166,9 @@ fn is_same_x86_64(ours: &str, theirs: &str) -> bool {
         // Two registers that are the same.
         if let ("imul", [first, second, "N"]) =
             (mnemonic, &operands.split(',').collect::<Vec<_>>()[..])
+            && first == second
         {
-            if first == second {
-                text.words = format!("imul {first},N");
-            }
+            text.words = format!("imul {first},N");
         }
         // Which of two that are exchanged comes first.
         if let ("xchg", Some((first, second))) = (mnemonic, operands.split_once(',')) {
@@ -189,7 +188,7 @@ fn is_same_x86_64(ours: &str, theirs: &str) -> bool {
         if mnemonic.starts_with('f') && ["st(N),st", "st(N)"].contains(&operands) {
             let is_next = text.numbers == ["1"];
             if is_next {
-                text.words = mnemonic.to_owned();
+                mnemonic.clone_into(&mut text.words);
                 text.numbers.clear();
             }
         }
@@ -293,7 +292,8 @@ fn read_by_objdump(words: impl Iterator<Item = u32>) -> Vec<(u32, String)> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (source, object) = (folder.path().join("words.s"), folder.path().join("words.o"));
     let words: Vec<_> = words.collect();
-    let text: String = words.iter().map(|word| format!(".inst {word:#x}\n")).collect();
+    let lines: Vec<_> = words.iter().map(|word| format!(".inst {word:#x}\n")).collect();
+    let text = lines.concat();
     fs::write(&source, text).expect("the folder can be written to");
     let made = Command::new("llvm-mc-19")
         .args(["--triple=aarch64", "--filetype=obj", "-o"])
@@ -398,7 +398,7 @@ fn arm64_words_by_chance_are_what_another_tool_reads() {
     for (index, (word, theirs)) in read_by_objdump(words.take(60_000)).into_iter().enumerate() {
         let ours = read_here(4 * index as u64, word);
         // What is newer than the other tool; SME, which is not read here (docs/INSPECT.md).
-        let is_sme = word >> 31 == 1 && word >> 25 & 15 == 0;
+        let is_sme = word & 0x9e00_0000 == 0x8000_0000;
         if theirs.contains("<unknown>") || is_sme {
             assert!(!is_sme || ours.starts_with(".inst"), "{word:#x}: {ours}");
             continue;

@@ -7,7 +7,7 @@ use minild::view::disassemble::Disassembly;
 use minild::view::inspect::{Inspection, Parts, inspect};
 use proptest::prelude::*;
 
-use crate::files::{File, WRITTEN, built};
+use crate::files::{File, WRITTEN, built, built_by_gnu};
 use crate::memory::most;
 
 /// Times the file, and what a file of no size may take: ELF has room for 2^15 versions.
@@ -73,33 +73,79 @@ fn a_file_that_is_cut_off_is_damaged_wherever_it_is_cut() {
             }
         }
     }
-    // Files of others may end in bytes that nothing names.
-    let Some(built) = built() else { return };
-    for path in &built.paths {
+}
+
+/// Files of others may end in bytes that nothing names.
+#[test]
+fn a_file_of_others_may_be_cut_off_anywhere() {
+    let paths = [built(), built_by_gnu()].into_iter().flatten().flat_map(|built| &built.paths);
+    let mut looks = 0;
+    for path in paths {
         let bytes = std::fs::read(path).expect("it was built");
-        let step = (bytes.len() / 400).next_multiple_of(16).max(16);
-        for length in (0..bytes.len()).step_by(step) {
-            look(&bytes[..length]);
+        // Of larger ones, what every file has more of is left out: code, symbols, debug sections.
+        let large = bytes.len() > LARGE;
+        for length in (0..bytes.len()).step_by(16) {
+            let is_there = length < LARGE / 2 || bytes.len() - length < LARGE / 2;
+            if !large || is_there {
+                look(&bytes[..length]);
+                looks += 1;
+            }
         }
     }
+    println!("{looks} files that are cut off");
 }
+
+/// Files up to this size are cut off, and lied about, everywhere.
+const LARGE: usize = 0x5000;
 
 /// Words that programs trip over.
 const WORDS: [u64; 5] = [0, 1, u64::MAX, i64::MAX as u64, 0xffff];
 
+/// Every length, count and offset of every structure is a word of the file, so each word is one in turn.
 #[test]
-fn whatever_word_of_the_headers_lies() {
+fn whatever_word_lies() {
+    let mut looks = 0;
     for file in one_a_target() {
-        let headers = file.bytes.len().min(0x480);
-        for at in (0..headers).step_by(4) {
-            for word in WORDS {
+        let size = file.bytes.len();
+        for at in (0..size).step_by(4) {
+            // Zeros between pages are no structure.
+            let around = &file.bytes[at.saturating_sub(32)..(at + 40).min(size)];
+            if around.iter().all(|byte| *byte == 0) {
+                continue;
+            }
+            // What headers say decides about all else.
+            let words = if at < 0x480 { &WORDS[..] } else { &WORDS[2..3] };
+            for word in words {
                 for width in [4, 8] {
                     let mut bytes = file.bytes.clone();
                     let Some(field) = bytes.get_mut(at..at + width) else { continue };
                     field.copy_from_slice(&word.to_le_bytes()[..width]);
                     look(&bytes);
+                    looks += 1;
                 }
             }
+        }
+    }
+    assert!(looks > 10_000, "{looks}");
+}
+
+/// The same of files that have what minild's do not: frame descriptions, opcodes, unwind codes, debug directories.
+#[test]
+fn whatever_word_of_others_lies() {
+    let Some(built) = built() else { return };
+    for name in
+        ["linux-x86_64.so", "linux-arm64.o", "library-x86_64.dll", "opcodes-arm64", "app-x86_64.o"]
+    {
+        let whole = std::fs::read(built.path(name)).expect("it was built");
+        for at in (0..whole.len().min(LARGE)).step_by(4) {
+            let around = &whole[at.saturating_sub(32)..(at + 40).min(whole.len())];
+            if around.iter().all(|byte| *byte == 0) {
+                continue;
+            }
+            let mut bytes = whole.clone();
+            let end = (at + 8).min(bytes.len());
+            bytes[at..end].fill(0xff);
+            look(&bytes);
         }
     }
 }
@@ -170,6 +216,93 @@ fn ten_million_sections_are_not_believed() {
     pe[at + 6..at + 8].fill(0xff);
     let found = look(&pe).expect("the header is whole");
     assert!(found.images[0].damage.iter().any(|damage| damage.structure == "section headers"));
+}
+
+#[test]
+fn ten_million_sections_of_a_segment_are_not_believed() {
+    let mut macho = written("hello-x86_64-macos");
+    let segment = macho.windows(6).position(|name| name == b"__TEXT").expect("it has that segment");
+    // nsects behind the name, four numbers of 64 bits and two of 32.
+    let at = segment + 16 + 32 + 8;
+    macho[at..at + 4].copy_from_slice(&10_000_000_u32.to_le_bytes());
+    let found = look(&macho).expect("the header is whole");
+    assert!(is_damaged(&found));
+}
+
+/// A node of the trie that is its own child.
+#[test]
+fn an_exports_trie_that_leads_back_to_itself_ends() {
+    let Some(built) = built() else { return };
+    for arch in ["x86_64", "arm64"] {
+        let mut bytes =
+            std::fs::read(built.path(&format!("chained-{arch}"))).expect("it was built");
+        // LC_DYLD_EXPORTS_TRIE: dataoff behind cmd and cmdsize.
+        let command = [0x33, 0, 0, 0x80, 16, 0, 0, 0];
+        let at = bytes.windows(8).position(|window| window == command).expect("it has a trie");
+        let offset = u32::from_le_bytes(bytes[at + 8..at + 12].try_into().unwrap()) as usize;
+        // The root: nothing ends there, a number of children, the first one's letters, where it lies.
+        assert_eq!(bytes[offset], 0);
+        let end = bytes[offset + 2..].iter().position(|byte| *byte == 0).expect("letters end");
+        bytes[offset + 2 + end + 1] = 0;
+        let found = look(&bytes).expect("the header is whole");
+        let damage = &found.images[0].damage;
+        assert!(damage.iter().any(|damage| damage.structure == "exports trie"), "{damage:?}");
+    }
+}
+
+/// Unwind information that goes on with itself.
+#[test]
+fn unwind_information_that_is_chained_to_itself_ends() {
+    let Some(built) = built() else { return };
+    let mut bytes = std::fs::read(built.path("windows-x86_64.exe")).expect("it was built");
+    let whole = look(&bytes).expect("it is whole");
+    let image = &whole.images[0];
+    let base = image.base.expect("an image has a base");
+    let sections = image.sections.clone().expect("all parts");
+    let offset = |address: u64| {
+        let section = sections
+            .iter()
+            .find(|section| (section.address..section.address + section.size).contains(&address));
+        let section = section.expect("it is in a section");
+        usize::try_from(address - section.address + section.offset.unwrap()).unwrap()
+    };
+    let function = image.unwind.as_ref().unwrap()[0].clone();
+    let rva = u32::try_from(function.description.unwrap() - base).unwrap();
+    let at = offset(function.description.unwrap());
+    // Version 1, UNW_FLAG_CHAININFO, no codes; then the entry itself.
+    bytes[at..at + 4].copy_from_slice(&[0x21, 0, 0, 0]);
+    let entry = [function.start - base, function.end.unwrap() - base, rva.into()];
+    for (index, word) in entry.iter().enumerate() {
+        let word = u32::try_from(*word).unwrap().to_le_bytes();
+        bytes[at + 4 + index * 4..at + 8 + index * 4].copy_from_slice(&word);
+    }
+    let found = look(&bytes).expect("the header is whole");
+    assert!(found.images[0].unwind.as_ref().unwrap()[0].summary.contains("another's"));
+}
+
+/// As many frame descriptions as fit: what is kept of each is a small multiple of its bytes.
+#[test]
+fn frame_descriptions_take_no_more_than_a_multiple_of_their_bytes() {
+    let Some(built) = built() else { return };
+    let mut bytes = std::fs::read(built.path("linux-x86_64.so")).expect("it was built");
+    let whole = look(&bytes).expect("it is whole");
+    let sections = whole.images[0].sections.clone().expect("all parts");
+    let section = sections.iter().find(|section| section.name.bytes() == b".eh_frame").unwrap();
+    let index = section.index as usize;
+    let start = bytes.len().next_multiple_of(8);
+    bytes.resize(start, 0);
+    // A CIE that says nothing, and entries of it.
+    bytes.extend([12_u32, 0, 0x0178_0001, 0x0000_0010].map(u32::to_le_bytes).concat());
+    for entry in 0..50_000_u32 {
+        bytes.extend([20, 16 + entry * 24 + 4, 1, 0, 16, 0].map(u32::to_le_bytes).concat());
+    }
+    let table = usize::try_from(u64::from_le_bytes(bytes[40..48].try_into().unwrap())).unwrap();
+    let header = table + index * 64;
+    let size = bytes.len() - start;
+    bytes[header + 24..header + 32].copy_from_slice(&(start as u64).to_le_bytes());
+    bytes[header + 32..header + 40].copy_from_slice(&(size as u64).to_le_bytes());
+    let found = look(&bytes).expect("the header is whole");
+    assert_eq!(found.images[0].counts.unwind, 50_000, "{:?}", found.images[0].damage);
 }
 
 #[test]

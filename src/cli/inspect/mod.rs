@@ -3,20 +3,18 @@
 mod json;
 mod text;
 
-use std::fs;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use minild::view::disassemble::Disassembly;
 use minild::view::inspect::{Inspection, Part, Parts, inspect};
 
 use super::report::Report;
-use super::{Failure, Format, PrintArguments, print};
+use super::{Failure, Format, PrintArguments, binary, print};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// The file; `-` reads it from standard input
+    /// The file; `-` reads it from standard input, up to 1 GiB
     file: PathBuf,
     #[command(flatten)]
     parts: PartArguments,
@@ -94,12 +92,12 @@ impl PartArguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let name = arguments.file.display().to_string();
-    let data = read(&arguments.file)?;
+    let name = binary::name(&arguments.file);
+    let data = binary::read(&arguments.file)?;
     let asked = arguments.parts.parts();
     let is_overview = asked.is_empty() && arguments.disassemble.is_none();
     let parts = if is_overview { Parts::OVERVIEW } else { asked };
-    let wrong = |error: minild::Error| Failure::Other(format!("{name}: {error}"));
+    let wrong = |error: minild::Error| Failure::Report(Report::of_file(&name, error));
     let shown = inspect(&data, parts).map_err(wrong)?;
     let whole = match arguments.disassemble {
         Some(_) => Some(inspect(&data, Disassembly::PARTS).map_err(wrong)?),
@@ -137,16 +135,4 @@ fn disassemblies<'i>(
         Some(error) if found.is_empty() || only.is_none() => Err(error),
         _ => Ok(found),
     }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let result = if path == Path::new("-") {
-        let mut data = Vec::new();
-        std::io::stdin().lock().read_to_end(&mut data).map(|_| data)
-    } else {
-        fs::read(path)
-    };
-    result.map_err(|error| {
-        Failure::Report(Report::of_message(format!("cannot read {}: {error}", path.display())))
-    })
 }

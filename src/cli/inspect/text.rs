@@ -9,6 +9,7 @@ use minild::view::inspect::{Field, Image, Inspection, Record, Value};
 use minild::view::reader::{Damage, Name};
 
 use crate::cli::print;
+use crate::cli::report::shown;
 use crate::cli::table::{Side, stream};
 
 /// A longer text is cut: names of files need not have an end.
@@ -26,14 +27,14 @@ pub(super) fn write(
     is_overview: bool,
     code: &[Disassembly<'_>],
 ) -> io::Result<()> {
+    let name = shown(name);
     if !file.headers.is_empty() {
-        let images = file.images.len();
-        writeln!(
-            out,
-            "{name}: universal Mach-O file of {images} images, {} bytes",
-            print::grouped(file.size)
-        )?;
-        records(out, "", Some(&file.headers))?;
+        let images = match file.images.len() {
+            1 => "1 image".to_owned(),
+            count => format!("{count} images"),
+        };
+        writeln!(out, "{name}: universal Mach-O file of {images}, {}", bytes(file.size))?;
+        fields(out, &file.headers)?;
         damage(out, &file.damage)?;
         writeln!(out)?;
     }
@@ -41,7 +42,7 @@ pub(super) fn write(
         if index > 0 {
             writeln!(out)?;
         }
-        self::image(out, name, image, is_overview)?;
+        self::image(out, &name, image, is_overview)?;
     }
     for code in code {
         disassembly(out, code)?;
@@ -49,31 +50,70 @@ pub(super) fn write(
     Ok(())
 }
 
-fn image(out: &mut dyn Write, name: &str, image: &Image<'_>, is_overview: bool) -> io::Result<()> {
+fn image(
+    out: &mut dyn Write,
+    name: &Name<'_>,
+    image: &Image<'_>,
+    is_overview: bool,
+) -> io::Result<()> {
     let at = if image.offset == 0 { String::new() } else { format!(" at {:#x}", image.offset) };
-    let bytes = print::grouped(image.size);
     writeln!(
         out,
-        "{name}: {} {} for {}{at}, {bytes} bytes",
-        image.format, image.kind, image.architecture
+        "{name}: {} {} for {}{at}, {}",
+        image.format,
+        image.kind,
+        image.architecture,
+        bytes(image.size)
     )?;
     summary(out, image)?;
-    records(out, "headers", image.headers.as_deref())?;
-    segments(out, image)?;
-    sections(out, image)?;
-    symbols(out, image)?;
-    libraries(out, image)?;
-    imports(out, image)?;
-    exports(out, image)?;
-    relocations(out, image)?;
-    records(out, "signature", image.signature.as_deref())?;
-    records(out, "notes", image.notes.as_deref())?;
-    records(out, "thread-local storage", image.tls.as_deref())?;
-    unwind(out, image)?;
+    let empty = if is_overview { Empty::Nothing } else { Empty::None };
+    records(out, "headers", image.headers.as_deref(), empty)?;
+    segments(out, image, empty)?;
+    sections(out, image, empty)?;
+    symbols(out, image, empty)?;
+    libraries(out, image, empty)?;
+    imports(out, image, empty)?;
+    exports(out, image, empty)?;
+    relocations(out, image, empty)?;
+    records(out, "signature", image.signature.as_deref(), empty)?;
+    records(out, "notes", image.notes.as_deref(), empty)?;
+    records(out, "thread-local storage", image.tls.as_deref(), empty)?;
+    unwind(out, image, empty)?;
     if is_overview {
         rest(out, image)?;
     }
     damage(out, &image.damage)
+}
+
+/// What stands for a part of which there is nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Empty {
+    /// An overview shows what there is.
+    Nothing,
+    /// Who asked for it is told: `exports: none`.
+    None,
+}
+
+/// The entries of a part under its title, if it is shown and has any.
+fn part<'p, T>(
+    out: &mut dyn Write,
+    title: &str,
+    part: Option<&'p [T]>,
+    empty: Empty,
+) -> io::Result<Option<&'p [T]>> {
+    match part {
+        None => Ok(None),
+        Some([]) => {
+            if empty == Empty::None {
+                writeln!(out, "\n{title}: none")?;
+            }
+            Ok(None)
+        }
+        Some(entries) => {
+            writeln!(out, "\n{title}")?;
+            Ok(Some(entries))
+        }
+    }
 }
 
 /// What there is once of each.
@@ -125,11 +165,10 @@ fn rest(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
     writeln!(out, "\nmore: {}", there.join(", "))
 }
 
-fn segments(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
-    let Some(segments) = image.segments.as_ref().filter(|segments| !segments.is_empty()) else {
+fn segments(out: &mut dyn Write, image: &Image<'_>, empty: Empty) -> io::Result<()> {
+    let Some(segments) = part(out, "segments", image.segments.as_deref(), empty)? else {
         return Ok(());
     };
-    writeln!(out, "\nsegments")?;
     let columns = [
         ("  name", Side::Left),
         ("access", Side::Left),
@@ -163,11 +202,10 @@ fn segments(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
     })
 }
 
-fn sections(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
-    let Some(sections) = image.sections.as_ref().filter(|sections| !sections.is_empty()) else {
+fn sections(out: &mut dyn Write, image: &Image<'_>, empty: Empty) -> io::Result<()> {
+    let Some(sections) = part(out, "sections", image.sections.as_deref(), empty)? else {
         return Ok(());
     };
-    writeln!(out, "\nsections")?;
     let columns = [
         ("  #", Side::Right),
         ("name", Side::Left),
@@ -201,11 +239,10 @@ fn sections(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
     })
 }
 
-fn symbols(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
-    let Some(symbols) = image.symbols.as_ref().filter(|symbols| !symbols.is_empty()) else {
+fn symbols(out: &mut dyn Write, image: &Image<'_>, empty: Empty) -> io::Result<()> {
+    let Some(symbols) = part(out, "symbols", image.symbols.as_deref(), empty)? else {
         return Ok(());
     };
-    writeln!(out, "\nsymbols")?;
     let columns = [
         ("  table", Side::Left),
         ("#", Side::Right),
@@ -244,11 +281,9 @@ fn symbols(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
     })
 }
 
-fn libraries(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
-    let Some(libraries) = image.libraries.as_ref().filter(|libraries| !libraries.is_empty()) else {
-        return Ok(());
-    };
-    writeln!(out, "\nlibraries")?;
+fn libraries(out: &mut dyn Write, image: &Image<'_>, empty: Empty) -> io::Result<()> {
+    let all = image.libraries.as_deref();
+    let Some(libraries) = part(out, "libraries", all, empty)? else { return Ok(()) };
     let columns = [("  how", Side::Left), ("name", Side::Left), ("version", Side::Left)];
     stream(out, columns, || {
         libraries.iter().map(|library| {
@@ -258,11 +293,10 @@ fn libraries(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
     })
 }
 
-fn imports(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
-    let Some(imports) = image.imports.as_ref().filter(|imports| !imports.is_empty()) else {
+fn imports(out: &mut dyn Write, image: &Image<'_>, empty: Empty) -> io::Result<()> {
+    let Some(imports) = part(out, "imports", image.imports.as_deref(), empty)? else {
         return Ok(());
     };
-    writeln!(out, "\nimports")?;
     let columns = [("  slot", Side::Right), ("library", Side::Left), ("name", Side::Left)];
     stream(out, columns, || {
         imports.iter().map(|import| {
@@ -283,11 +317,10 @@ fn imports(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
     })
 }
 
-fn exports(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
-    let Some(exports) = image.exports.as_ref().filter(|exports| !exports.is_empty()) else {
+fn exports(out: &mut dyn Write, image: &Image<'_>, empty: Empty) -> io::Result<()> {
+    let Some(exports) = part(out, "exports", image.exports.as_deref(), empty)? else {
         return Ok(());
     };
-    writeln!(out, "\nexports")?;
     let columns = [("  address", Side::Right), ("#", Side::Right), ("name", Side::Left)];
     stream(out, columns, || {
         exports.iter().map(|export| {
@@ -310,10 +343,9 @@ fn exports(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
     })
 }
 
-fn relocations(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
-    let all = image.relocations.as_ref().filter(|relocations| !relocations.is_empty());
-    let Some(relocations) = all else { return Ok(()) };
-    writeln!(out, "\nrelocations")?;
+fn relocations(out: &mut dyn Write, image: &Image<'_>, empty: Empty) -> io::Result<()> {
+    let all = image.relocations.as_deref();
+    let Some(relocations) = part(out, "relocations", all, empty)? else { return Ok(()) };
     let columns = [
         ("  table", Side::Left),
         ("place", Side::Right),
@@ -341,11 +373,9 @@ fn relocations(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
     })
 }
 
-fn unwind(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
-    let Some(functions) = image.unwind.as_ref().filter(|functions| !functions.is_empty()) else {
-        return Ok(());
-    };
-    writeln!(out, "\nunwind")?;
+fn unwind(out: &mut dyn Write, image: &Image<'_>, empty: Empty) -> io::Result<()> {
+    let all = image.unwind.as_deref();
+    let Some(functions) = part(out, "unwind", all, empty)? else { return Ok(()) };
     let columns = [
         ("  start", Side::Right),
         ("end", Side::Right),
@@ -366,11 +396,17 @@ fn unwind(out: &mut dyn Write, image: &Image<'_>) -> io::Result<()> {
 }
 
 /// Structures, field by field.
-fn records(out: &mut dyn Write, title: &str, all: Option<&[Record<'_>]>) -> io::Result<()> {
-    let Some(records) = all.filter(|records| !records.is_empty()) else { return Ok(()) };
-    if !title.is_empty() {
-        writeln!(out, "\n{title}")?;
-    }
+fn records(
+    out: &mut dyn Write,
+    title: &str,
+    all: Option<&[Record<'_>]>,
+    empty: Empty,
+) -> io::Result<()> {
+    let Some(records) = part(out, title, all, empty)? else { return Ok(()) };
+    fields(out, records)
+}
+
+fn fields(out: &mut dyn Write, records: &[Record<'_>]) -> io::Result<()> {
     for record in records {
         match record.offset {
             Some(offset) => writeln!(out, "  {} at {offset:#x}", record.name)?,
@@ -399,7 +435,11 @@ fn damage(out: &mut dyn Write, damage: &[Damage]) -> io::Result<()> {
 }
 
 fn disassembly(out: &mut dyn Write, code: &Disassembly<'_>) -> io::Result<()> {
-    for line in code.lines() {
+    let mut lines = code.lines().peekable();
+    if lines.peek().is_none() {
+        return writeln!(out, "\ncode: none");
+    }
+    for line in lines {
         match line {
             Line::Section { name, address } => {
                 writeln!(out, "\ncode of {} at {address:#x}", cut(&name, COLUMN))?;
@@ -435,6 +475,10 @@ fn plain<const N: usize>(out: &mut dyn Write, rows: &[[String; N]]) -> io::Resul
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+fn bytes(count: u64) -> String {
+    if count == 1 { "1 byte".to_owned() } else { format!("{} bytes", print::grouped(count)) }
 }
 
 fn hex(number: u64) -> String {

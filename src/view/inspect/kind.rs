@@ -53,6 +53,7 @@ pub fn file_kind(data: &[u8]) -> FileKind {
         return match data.get(4) {
             Some(2) => FileKind::Elf64,
             Some(1) => other("an ELF file of 32 bits"),
+            None => other("an ELF file that is cut off"),
             _ => other("an ELF file of no known class"),
         };
     }
@@ -130,6 +131,7 @@ mod tests {
             (b"#!/bin/sh\n", "a script"),
             (b"\xca\xfe\xba\xbe\0\0\0\x34", "a Java class"),
             (b"\x7fELF\x01", "an ELF file of 32 bits"),
+            (b"\x7fELF", "an ELF file that is cut off"),
             (b"MZ", "a DOS program that is cut off"),
             (b"Dear reader", "a text"),
             (b"\x80\x81\x82", "a file of unknown kind"),

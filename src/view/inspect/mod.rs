@@ -104,7 +104,11 @@ fn image<'data>(
     if found.damage.len() > DAMAGES {
         let more = found.damage.len() - DAMAGES;
         found.damage.truncate(DAMAGES);
-        found.damage.push(Damage::new("file", None, format!("{more} more are not shown")));
+        found.damage.push(Damage::new(
+            "file",
+            None,
+            format!("{more} more {} not shown", if more == 1 { "is" } else { "are" }),
+        ));
     }
     Ok(found.into_image(data, offset, parts))
 }

@@ -19,6 +19,12 @@ pub(super) fn flags(value: impl Debug, prefix: &str) -> String {
     if text == "0" { String::new() } else { text }
 }
 
+/// That symbols have no name.
+pub(super) fn without_name_in_table(count: usize) -> String {
+    let (symbols, have) = if count == 1 { ("symbol", "has") } else { ("symbols", "have") };
+    format!("{count} {symbols} {have} no name in the string table")
+}
+
 /// What is allowed in memory.
 pub(super) const fn permissions(read: bool, write: bool, execute: bool) -> Permissions {
     Permissions { read, write, execute }

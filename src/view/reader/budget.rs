@@ -3,7 +3,7 @@
 //! Tables of a file may overlap, and a byte of opcodes may ask for a billion entries. What a loader would carry out
 //! takes bytes of the file all the same; who counts these knows when the file lies.
 
-use super::Damage;
+use super::{Damage, counted};
 
 /// A number of entries that is not exceeded.
 #[derive(Clone, Debug)]
@@ -34,7 +34,10 @@ impl Budget {
             None => Err(Damage::new(
                 self.structure,
                 None,
-                format!("more than {} entries, for which the file has no room", self.whole),
+                format!(
+                    "more than {}, for which the file has no room",
+                    counted(self.whole, "entry", "entries")
+                ),
             )),
         }
     }

@@ -13,7 +13,7 @@ use gimli::{
 };
 use rustc_hash::FxHashMap;
 
-use super::{Budget, Damage};
+use super::{Budget, Damage, counted};
 
 type Bytes<'data> = EndianSlice<'data, RunTimeEndian>;
 type Section<'data> = gimli::EhFrame<Bytes<'data>>;
@@ -153,9 +153,9 @@ impl<'data> EhFrame<'data> {
         }
         if let Some((mut first, count)) = broken {
             if count > 1 {
-                let others = if count == 2 { "entry" } else { "entries" };
+                let others = counted(count - 1, "more entry", "more entries");
                 // Writing to a string cannot fail.
-                let _ = write!(first.message, "; {} more {others} cannot be read", count - 1);
+                let _ = write!(first.message, "; {others} cannot be read");
             }
             damage.push(first);
         }

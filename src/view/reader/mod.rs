@@ -16,13 +16,20 @@ pub mod pe;
 
 pub use budget::Budget;
 pub use damage::Damage;
-pub use name::Name;
+pub use name::{Name, is_obeyed};
 
 /// `length` bytes at an offset; `None` where not all of them are there.
 #[must_use]
 pub fn bytes_at(data: &[u8], offset: u64, length: u64) -> Option<&[u8]> {
     let start = usize::try_from(offset).ok()?;
     data.get(start..start.checked_add(usize::try_from(length).ok()?)?)
+}
+
+/// A number of things, in words: `1 page`, `2 pages`.
+#[must_use]
+pub(crate) fn counted(count: impl TryInto<u64> + Copy, one: &str, many: &str) -> String {
+    let count = count.try_into().unwrap_or(u64::MAX);
+    format!("{count} {}", if count == 1 { one } else { many })
 }
 
 /// What is there of `length` bytes at an offset: all, fewer, none.

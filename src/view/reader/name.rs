@@ -5,7 +5,8 @@ use std::fmt::{self, Write};
 
 /// A name of a file: borrowed where the file has it in one piece.
 ///
-/// As text, bytes that are not UTF-8 are shown as `\x..`, and so are control characters, which a terminal would obey.
+/// As text, bytes that are not UTF-8 are shown as `\x..`; so are characters that a terminal would obey: control
+/// characters as `\u{1b}`, and those that turn the direction of what follows them or end lines.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Name<'data>(pub Cow<'data, [u8]>);
 
@@ -57,7 +58,7 @@ impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for character in chunk.valid().chars() {
-                if character.is_control() {
+                if is_obeyed(character) {
                     write!(f, "{}", character.escape_default())?;
                 } else {
                     f.write_char(character)?;
@@ -69,6 +70,17 @@ impl fmt::Display for Name<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a terminal does something with it other than showing it: control characters, ends of lines, and those that turn
+/// the direction of what follows (Unicode, UAX #9, "Explicit Directional Embeddings").
+#[must_use]
+pub fn is_obeyed(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        )
 }
 
 impl fmt::Debug for Name<'_> {
@@ -93,5 +105,7 @@ mod tests {
         assert_eq!(Name::new(b"_ZN3foo").to_string(), "_ZN3foo");
         assert_eq!(Name::new("größe".as_bytes()).to_string(), "größe");
         assert_eq!(Name::new(b"a\x1b[31m\n\xff").to_string(), r"a\u{1b}[31m\n\xff");
+        let turned = "safe\u{202e}cod.exe\u{2066}\u{9b}";
+        assert_eq!(Name::new(turned.as_bytes()).to_string(), r"safe\u{202e}cod.exe\u{2066}\u{9b}");
     }
 }

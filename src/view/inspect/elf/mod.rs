@@ -1,5 +1,6 @@
 //! ELF64 as an image: which part is read where.
 
+mod core;
 mod headers;
 mod notes;
 mod relocations;

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use object::elf::{
-    self, NT_GNU_ABI_TAG, NT_GNU_BUILD_ID, NT_GNU_PROPERTY_TYPE_0, PT_NOTE, SHT_NOTE,
+    self, ET_CORE, NT_GNU_ABI_TAG, NT_GNU_BUILD_ID, NT_GNU_PROPERTY_TYPE_0, PT_NOTE, SHT_NOTE,
 };
-use object::read::elf::{Note, NoteIterator, ProgramHeader, SectionHeader};
+use object::read::elf::{FileHeader, Note, NoteIterator, ProgramHeader, SectionHeader};
 use object::{Endianness, elf::FileHeader64};
 
 use super::super::super::reader::elf::Elf;
@@ -76,6 +76,11 @@ fn read_note<'data>(
     let mut record = Record::new("note", offset);
     record.text("owner", owner);
     let words: Vec<u32> = desc.chunks_exact(4).take(16).map(|word| read_word(elf, word)).collect();
+    if elf.header.e_type(endian) == ET_CORE
+        && super::core::describe(owner, kind.0, desc, endian, &mut record)
+    {
+        return record;
+    }
     if owner != b"GNU" {
         record.hex("type", kind.0);
         // Packagers write JSON, Go its build ID.

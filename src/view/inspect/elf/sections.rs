@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use object::elf::{
-    self, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO,
+    self, ET_CORE, PF_R, PF_W, PF_X, PT_DYNAMIC, PT_GNU_EH_FRAME, PT_GNU_PROPERTY, PT_GNU_RELRO,
     PT_GNU_STACK, PT_INTERP, PT_LOAD, PT_NOTE, PT_PHDR, PT_TLS, ProgramType, SHF_ALLOC,
     SHF_EXECINSTR, SHF_TLS, SHT_NOBITS, SHT_NULL,
 };
@@ -54,6 +54,8 @@ fn segment<'data>(elf: &Elf<'data>, header: &reader::ProgramHeader) -> Segment<'
     let names = elf::machine_names(elf.header.e_machine(endian));
     let name = names.pt.name(kind).map_or_else(|| Name::from(format!("{:#x}", kind.0)), Name::from);
     let meaning = MEANINGS.iter().find(|(of, _)| *of == kind).map_or("", |(_, meaning)| *meaning);
+    let is_memory = kind == PT_LOAD && elf.header.e_type(endian) == ET_CORE;
+    let meaning = if is_memory { "memory of the process" } else { meaning };
     let mut other = allowed;
     other.0 &= !(PF_R.0 | PF_W.0 | PF_X.0);
     Segment {

@@ -14,7 +14,7 @@ use object::{Endianness, StringTable, SymbolIndex};
 use super::super::super::reader::elf::{Dynamic, Elf};
 use super::super::super::reader::{Budget, Damage, Name};
 use super::super::model::{Export, Found, Import, Symbol};
-use super::super::words::constant;
+use super::super::words::{constant, without_name_in_table};
 
 type Versions<'data> = VersionTable<'data, FileHeader64<Endianness>>;
 
@@ -108,7 +108,7 @@ fn read_table<'data>(
         found.symbols.push(Symbol { version, ..symbol });
     }
     if without_name > 0 {
-        let message = format!("{without_name} symbols have no name in the string table");
+        let message = without_name_in_table(without_name);
         found.damage.push(Damage::new(table.name, None, message));
     }
 }

@@ -4,8 +4,8 @@ use object::macho::{BIND_SYMBOL_FLAGS_WEAK_IMPORT, MH_OBJECT};
 use object::read::macho::{Fixup, FixupAuth};
 use rustc_hash::FxHashSet;
 
-use super::super::super::reader::Name;
 use super::super::super::reader::macho::{BindTable, ChainedFixups, MachO};
+use super::super::super::reader::{Name, counted};
 use super::super::model::{Found, Import, Record, Relocation, Value};
 use super::super::words::constant;
 use super::library;
@@ -52,9 +52,9 @@ fn chained<'data>(image: &MachO<'data>, fixups: &ChainedFixups<'data>, found: &m
         let name = segment.map_or_else(Name::default, |segment| Name::new(segment.name()));
         let format = header.pointer_format.get(endian);
         let meaning = format!(
-            "{}, {} pages of {:#x} bytes from {:#x}",
+            "{}, {} of {:#x} bytes from {:#x}",
             constant(format),
-            header.page_count.get(endian),
+            counted(header.page_count.get(endian), "page", "pages"),
             header.page_size.get(endian),
             header.segment_offset.get(endian)
         );

@@ -5,7 +5,7 @@ use object::macho::{self, Section64};
 use object::read::macho::{Nlist, Section};
 
 use super::super::super::reader::macho::MachO;
-use super::super::super::reader::{Budget, Damage, Name};
+use super::super::super::reader::{Budget, Damage, Name, counted};
 use super::super::model::{Found, Relocation};
 use super::super::{padded, words::constant};
 use super::symbols::{self, Table};
@@ -55,9 +55,9 @@ fn of_section<'data>(
             section: Some(number),
             place: info.r_address.into(),
             kind: format!(
-                "{kind}{}, {} bytes",
+                "{kind}{}, {}",
                 if info.r_pcrel { ", pc-relative" } else { "" },
-                1 << info.r_length
+                counted(1_u64 << info.r_length, "byte", "bytes")
             )
             .into(),
             symbol: Some(symbol),

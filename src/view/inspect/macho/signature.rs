@@ -61,9 +61,12 @@ pub(super) fn read<'data>(image: &MachO<'data>, found: &mut Found<'data>) {
                     .collect();
                 match wrong[..] {
                     [] => "every page is what was signed".to_owned(),
-                    [first, ..] => {
-                        format!("{} pages are not what was signed, page {first} first", wrong.len())
-                    }
+                    [first, ..] => match wrong.len() {
+                        1 => format!("page {first} is not what was signed"),
+                        count => {
+                            format!("{count} pages are not what was signed, page {first} first")
+                        }
+                    },
                 }
             }
             Err(damage) => damage.message.clone(),

@@ -10,7 +10,7 @@ use object::{Endianness, StringTable};
 use super::super::super::reader::macho::MachO;
 use super::super::super::reader::{Damage, Name};
 use super::super::model::{Found, Symbol};
-use super::super::words::constant;
+use super::super::words::{constant, without_name_in_table};
 
 pub(super) type Table<'data> = SymbolTable<'data, MachHeader64<Endianness>>;
 
@@ -37,7 +37,7 @@ pub(super) fn read<'data>(image: &MachO<'data>, found: &mut Found<'data>) {
         found.symbols.push(symbol(image, nlist, index, name, table.strings()));
     }
     if without_name > 0 {
-        let message = format!("{without_name} symbols have no name in the string table");
+        let message = without_name_in_table(without_name);
         found.damage.push(Damage::new("LC_SYMTAB", None, message));
     }
 }

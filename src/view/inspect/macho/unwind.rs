@@ -1,4 +1,4 @@
-//! Compact unwind information; where there is none, the table of functions.
+//! Compact unwind information, and frame descriptions beside it; where there is none, the table of functions.
 
 use object::macho::LC_FUNCTION_STARTS;
 
@@ -8,6 +8,35 @@ use super::super::model::{Found, Unwinding};
 use super::super::padded;
 
 pub(super) fn read<'data>(image: &MachO<'data>, found: &mut Found<'data>) {
+    compact(image, found);
+    #[cfg(feature = "dwarf")]
+    frames(image, found);
+}
+
+/// What compact information leaves to frame descriptions, and what has only those. Object files need their relocations
+/// for it.
+#[cfg(feature = "dwarf")]
+fn frames<'data>(image: &MachO<'data>, found: &mut Found<'data>) {
+    use super::super::frames::{Section, read};
+    use object::read::macho::MachHeader;
+
+    let endian = image.endian;
+    let mut sections = image.segments.iter().flat_map(|segment| segment.sections);
+    let is_it = |section: &&object::macho::Section64<object::Endianness>| {
+        padded(&section.sectname).bytes() == b"__eh_frame"
+    };
+    if image.header.filetype(endian) == object::macho::MH_OBJECT {
+        return;
+    }
+    if let Some(section) = sections.find(is_it) {
+        let offset = section.offset.get(endian).into();
+        let bytes = bytes_until(image.data, offset, section.size.get(endian));
+        let is_little = endian == object::Endianness::Little;
+        read(&Section { bytes, address: section.addr.get(endian), offset, is_little }, found);
+    }
+}
+
+fn compact<'data>(image: &MachO<'data>, found: &mut Found<'data>) {
     let endian = image.endian;
     let base = image.base();
     let mut sections = image.segments.iter().flat_map(|segment| segment.sections);

@@ -5,7 +5,7 @@ use object::pe::{IMAGE_DIRECTORY_ENTRY_EXPORT, ImageExportDirectory};
 use object::pod::from_bytes;
 
 use super::super::super::reader::pe::Pe;
-use super::super::super::reader::{Budget, Damage, Name};
+use super::super::super::reader::{Budget, Damage, Name, counted};
 use super::super::model::{Export, Found, Record, Value};
 use super::imports::string;
 
@@ -28,18 +28,20 @@ fn table<'data>(pe: &Pe<'data>, found: &mut Found<'data>) -> Result<(), Damage> 
     let functions =
         words(pe, directory.address_of_functions.get(LE), directory.number_of_functions.get(LE))
             .ok_or_else(|| {
-                wrong(format!(
-                    "{} functions, which no section has",
-                    directory.number_of_functions.get(LE)
-                ))
+                let count = directory.number_of_functions.get(LE);
+                wrong(format!("{}, not in any section", counted(count, "function", "functions")))
             })?;
     let count = directory.number_of_names.get(LE);
     let names = words(pe, directory.address_of_names.get(LE), count)
-        .ok_or_else(|| wrong(format!("{count} names, which no section has")))?;
+        .ok_or_else(|| wrong(format!("{}, not in any section", counted(count, "name", "names"))))?;
     let numbers = pe.bytes(directory.address_of_name_ordinals.get(LE), u64::from(count) * 2);
     let numbers = if count == 0 { Some(&[][..]) } else { numbers };
-    let numbers =
-        numbers.ok_or_else(|| wrong(format!("{count} ordinals of names, which no section has")))?;
+    let numbers = numbers.ok_or_else(|| {
+        wrong(format!(
+            "{}, not in any section",
+            counted(count, "ordinal of a name", "ordinals of names")
+        ))
+    })?;
 
     let mut record = Record::new(structure, offset);
     if let Some(name) = string(pe, directory.name.get(LE)) {

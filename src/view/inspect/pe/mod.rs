@@ -56,17 +56,22 @@ pub(super) fn read(data: &[u8]) -> Result<Found<'_>, Damage> {
     found.system = Some(if is_firmware { "uefi".into() } else { "windows".into() });
     let (major, minor) =
         (optional.major_subsystem_version.get(LE), optional.minor_subsystem_version.get(LE));
-    found.versions.push(Field {
-        name: "subsystem".into(),
-        value: Value::Text(format!("{major}.{minor}").into()),
-        meaning: "the oldest that it runs on".into(),
-    });
-    let linker = format!("{}.{}", optional.major_linker_version, optional.minor_linker_version);
-    found.versions.push(Field {
-        name: "linker".into(),
-        value: Value::Text(linker.into()),
-        meaning: "what it was linked by".into(),
-    });
+    // Firmware does not ask for it.
+    if !is_firmware {
+        found.versions.push(Field {
+            name: "subsystem".into(),
+            value: Value::Text(format!("{major}.{minor}").into()),
+            meaning: "the oldest Windows that runs it".into(),
+        });
+    }
+    let linker = (optional.major_linker_version, optional.minor_linker_version);
+    if linker != (0, 0) {
+        found.versions.push(Field {
+            name: "linker".into(),
+            value: Value::Text(format!("{}.{}", linker.0, linker.1).into()),
+            meaning: "the version of what linked it".into(),
+        });
+    }
 
     headers::read(&pe, &mut found);
     sections::read(&pe, &mut found);

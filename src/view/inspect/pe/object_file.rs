@@ -4,7 +4,7 @@ use object::LittleEndian as LE;
 use object::pe::{self, AnonObjectHeaderBigobj, ImageFileHeader, Machine};
 use object::read::coff::{CoffHeader, SectionTable, Symbol as _, SymbolTable};
 
-use super::super::super::reader::{Budget, Damage, Name};
+use super::super::super::reader::{Budget, Damage, Name, counted};
 use super::super::model::{Found, Record, Relocation, Section, Value};
 use super::super::words::constant;
 use super::{architecture, headers, sections, symbols};
@@ -49,7 +49,8 @@ fn read<'data, Coff: CoffHeader>(
     });
     let table = found.or_damage(table).unwrap_or_default();
     let all = header.sections(data, offset).map_err(|error| {
-        let message = format!("{error}: {} sections", header.number_of_sections());
+        let count = header.number_of_sections();
+        let message = format!("{error}: {}", counted(count, "section", "sections"));
         Damage::new("section headers", offset, message)
     });
     let all = found.or_damage(all).unwrap_or_default();

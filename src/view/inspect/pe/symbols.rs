@@ -9,9 +9,9 @@ use object::pe::{
 use object::read::coff::{CoffHeader, Symbol as _, SymbolTable};
 
 use super::super::super::reader::pe::Pe;
-use super::super::super::reader::{Damage, Name};
+use super::super::super::reader::{Damage, Name, counted};
 use super::super::model::{Found, Symbol};
-use super::super::words::constant;
+use super::super::words::{constant, without_name_in_table};
 
 pub(super) fn read<'data>(pe: &Pe<'data>, found: &mut Found<'data>) {
     let header = &pe.headers.file_header;
@@ -22,7 +22,8 @@ pub(super) fn read<'data>(pe: &Pe<'data>, found: &mut Found<'data>) {
     match SymbolTable::parse(header, pe.data) {
         Ok(table) => read_table(&table, found),
         Err(error) => {
-            let message = format!("{error}: {} symbols", header.number_of_symbols.get(LE));
+            let count = header.number_of_symbols.get(LE);
+            let message = format!("{error}: {}", counted(count, "symbol", "symbols"));
             found.damage.push(Damage::new("COFF symbol table", u64::from(offset), message));
         }
     }
@@ -88,7 +89,7 @@ pub(super) fn read_table<'data, Coff: CoffHeader>(
         });
     }
     if without_name > 0 {
-        let message = format!("{without_name} symbols have no name in the string table");
+        let message = without_name_in_table(without_name);
         found.damage.push(Damage::new("COFF symbol table", None, message));
     }
 }

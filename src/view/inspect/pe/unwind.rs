@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use super::super::super::reader::counted;
 use super::super::super::reader::pe::{Arm64Unwind, Pe, Unwind, UnwindInfo, runtime_functions};
 use super::super::model::{Found, Unwinding};
 
@@ -47,7 +48,11 @@ pub(super) fn read<'data>(pe: &Pe<'data>, found: &mut Found<'data>) {
     if let Some(mut damage) = first {
         if damaged > 1 {
             // Writing to a string cannot fail.
-            let _ = write!(damage.message, ", nor of {} more functions", damaged - 1);
+            let _ = write!(
+                damage.message,
+                ", nor of {}",
+                counted(damaged - 1, "more function", "more functions")
+            );
         }
         found.damage.push(damage);
     }
@@ -121,10 +126,13 @@ fn arm64(unwind: &Arm64Unwind) -> String {
                 parts.push("fragment".to_owned());
             }
             if *reg_i > 0 {
-                parts.push(format!("x19 and {} more saved", reg_i - 1));
+                parts.push(match reg_i {
+                    1 => "x19 saved".to_owned(),
+                    _ => format!("x19 to x{} saved", 18 + u32::from(*reg_i)),
+                });
             }
             if *reg_f > 0 {
-                parts.push(format!("d8 and {reg_f} more saved"));
+                parts.push(format!("d8 to d{} saved", 8 + u32::from(*reg_f)));
             }
             if *homes_parameters {
                 parts.push("x0 to x7 stored".to_owned());

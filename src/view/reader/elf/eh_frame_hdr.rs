@@ -3,7 +3,7 @@
 //! Linux Standard Base, Core, "The `.eh_frame_hdr` section": a version, three pointer encodings, a pointer to
 //! `.eh_frame`, a count, and a table of pairs (start of the function, its FDE) for a binary search.
 
-use super::super::Damage;
+use super::super::{Damage, counted};
 
 /// `DW_EH_PE_omit`: there is no value.
 const OMIT: u8 = 0xff;
@@ -41,7 +41,10 @@ impl<'data> EhFrameHdr<'data> {
     pub fn parse(data: &'data [u8], address: u64, offset: u64) -> Result<Self, Damage> {
         let damage = |message: String| Damage::new(".eh_frame_hdr", offset, message);
         let Some((&[version, pointer, count, table], _)) = data.split_first_chunk::<4>() else {
-            return Err(damage(format!("{} bytes are too few for its header", data.len())));
+            return Err(damage(format!(
+                "its header does not fit into {}",
+                counted(data.len(), "byte", "bytes")
+            )));
         };
         let encodings = [pointer, count, table];
         if version != 1 {
@@ -74,7 +77,10 @@ impl<'data> EhFrameHdr<'data> {
         }
         if has_table && count > pairs.len() as u64 / 8 {
             let room = pairs.len() / 8;
-            return Err(damage(format!("{count} pairs where there is room for {room}")));
+            return Err(damage(format!(
+                "{} where there is room for {room}",
+                counted(count, "pair", "pairs")
+            )));
         }
         let count = if has_table { count } else { 0 };
         Ok(Self { address, version, encodings, eh_frame, count, table: pairs })

@@ -7,7 +7,7 @@ use object::macho::{CS_HASHTYPE_SHA256, CS_HASHTYPE_SHA256_TRUNCATED, LC_CODE_SI
 use object::read::macho::{CodeDirectory, CodeSignature, CodeSignatureBlob};
 use sha2::{Digest, Sha256};
 
-use super::super::{Budget, Damage, Name, bytes_at};
+use super::super::{Budget, Damage, Name, bytes_at, counted};
 use super::MachO;
 
 /// The signature of an image: one blob that holds others.
@@ -140,7 +140,11 @@ fn pages(
     };
     let needed = code.len().div_ceil(page);
     if needed != slots as usize {
-        return Err(wrong(format!("{slots} hashes for {needed} pages")));
+        return Err(wrong(format!(
+            "{} for {}",
+            counted(slots, "hash", "hashes"),
+            counted(needed, "page", "pages")
+        )));
     }
     let mut found = Vec::with_capacity(needed);
     for (index, page) in (0..slots).zip(code.chunks(page)) {
