@@ -1,6 +1,12 @@
 //! What a link costs as each part of a program grows: how long one element takes among few and among many. Where the
-//! columns of a row stay level, time is proportional to the program; where they double, something is quadratic.
+//! columns of a row stay level, time is proportional to the program; where they double, something is quadratic. An
+//! exclamation mark says that it is an error: a format cannot count so many, or names are undefined on purpose.
 //! docs/MEASUREMENTS.md has what came out; `cargo bench --bench growth [-- WORD]` measures again.
+
+// Each binary uses a part of it.
+#[allow(dead_code)]
+#[path = "../tests/support/linted.rs"]
+mod linted;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -13,9 +19,11 @@ use minild::program::{
 };
 use minild::{Align, Options, Size, Target};
 
-/// How many elements there are in the first column; each next one has twice as many.
-const FIRST: usize = 1 << 12;
-const COLUMNS: u32 = 5;
+/// How many elements there are in each column.
+const COLUMNS: &[usize] = &[1 << 12, 1 << 13, 1 << 14, 1 << 15, 1 << 16];
+
+/// The same where nothing is to be measured (`cargo test --benches`).
+const TRIED: &[usize] = &[16];
 
 /// A program in which there are many of something.
 type Grown = fn(Target, usize) -> Program<'static>;
@@ -91,50 +99,62 @@ const SPECS: &[(&str, Written)] = &[
 ];
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let (flags, words): (Vec<_>, Vec<_>) =
+        std::env::args().skip(1).partition(|word| word.starts_with("--"));
+    let columns = if flags.iter().any(|flag| flag == "--bench") { COLUMNS } else { TRIED };
     let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word));
     print!("{:44}", "nanoseconds an element, of how many:");
-    for column in 0..COLUMNS {
-        print!("{:>10}", FIRST << column);
+    for column in columns {
+        print!("{column:>10}");
     }
     println!();
     for target in [Target::X86_64_LINUX, Target::AARCH64_MACOS, Target::X86_64_WINDOWS] {
         for (name, grown) in PROGRAMS {
             let name = format!("{name}, {target}");
             if is_wanted(&name) {
-                row(&name, |count| {
+                row(&name, columns, |count| {
                     let program = grown(target, count);
                     let start = Instant::now();
-                    // Where a format cannot count so many, that is told as soon.
-                    let _ = std::hint::black_box(minild::link(&program, &Options::default()));
-                    start.elapsed()
+                    // Not linted: only the link is timed, or how soon a format is told to count too many; the first is looked at.
+                    let linked = std::hint::black_box(minild::link(&program, &Options::default()));
+                    let elapsed = start.elapsed();
+                    let is_linked = linked.is_ok();
+                    if let (true, Ok(image)) = (count == columns[0], linked) {
+                        linted::is_linted(&name, &image.bytes);
+                    }
+                    (elapsed, is_linked)
                 });
             }
         }
     }
     for (name, written) in SPECS {
         if is_wanted(name) {
-            row(name, |count| {
+            row(name, columns, |count| {
                 let text = spec_of(&written(count));
                 let start = Instant::now();
                 let linked = spec::read(&text, Path::new(".")).and_then(|spec| {
                     let (program, _) = spec.program(Target::X86_64_LINUX)?;
+                    // Not linted: only the link is timed; the first is looked at.
                     minild::link(&program, &Options::default())
                 });
-                let _ = std::hint::black_box(linked);
-                start.elapsed()
+                let linked = std::hint::black_box(linked);
+                let elapsed = start.elapsed();
+                let is_linked = linked.is_ok();
+                if let (true, Ok(image)) = (count == columns[0], linked) {
+                    linted::is_linted(name, &image.bytes);
+                }
+                (elapsed, is_linked)
             });
         }
     }
 }
 
-fn row(name: &str, mut time: impl FnMut(usize) -> Duration) {
+fn row(name: &str, columns: &[usize], mut time: impl FnMut(usize) -> (Duration, bool)) {
     print!("{name:44}");
     let mut spent = Duration::ZERO;
-    for column in 0..COLUMNS {
-        let count = FIRST << column;
-        let best = (0..3).map(|_| time(count)).min().expect("three");
-        print!("{:>10}", best.as_nanos() / count as u128);
+    for &count in columns {
+        let (best, is_linked) = (0..3).map(|_| time(count)).min().expect("three");
+        print!("{:>9}{}", best.as_nanos() / count as u128, if is_linked { ' ' } else { '!' });
         spent += best;
         if spent > Duration::from_secs(5) {
             print!("   (and so on)");

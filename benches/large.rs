@@ -1,6 +1,11 @@
 //! A large object file, read through `interop` and linked into a file: how long each step takes, and how much memory the
 //! whole needs. `benches/large.sh` makes the object file, and links it with other linkers too.
 
+// Each binary uses a part of it.
+#[allow(dead_code)]
+#[path = "../tests/support/linted.rs"]
+mod linted;
+
 use std::error::Error;
 use std::path::Path;
 use std::time::Instant;
@@ -31,6 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     step("convert");
     let mut options = Options::default();
     options.threads = Options::ALL_THREADS;
+    // Not linted: time and memory are the link's alone; the file is looked at below, if it is asked for.
     minild::link_to(&program, &options, Path::new(output))?;
     step("link");
     #[cfg(target_os = "linux")]
@@ -38,6 +44,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         if let Some(peak) = line.strip_prefix("VmHWM:") {
             println!("peak      {peak}");
         }
+    }
+    // As the command does; not while time and memory are measured.
+    if std::env::var_os("MINILD_LINT").is_some() {
+        linted::file_is_linted(Path::new(output));
     }
     std::process::exit(0); // what is held is not given back piece by piece
 }

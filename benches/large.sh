@@ -34,7 +34,7 @@ measure() {
     done
     "$output" || [ $? = 42 ] || { echo "what $1 linked does not run" >&2; exit 1; }
 }
-"$large" "$folder/large.o" "$folder/minild"
+MINILD_LINT=1 "$large" "$folder/large.o" "$folder/minild"
 measure "$folder/minild" "$large" "$folder/large.o" "$folder/minild"
 for linker in ld ld.lld ld.mold; do
     if command -v "$linker" >/dev/null; then

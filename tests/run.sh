@@ -21,6 +21,7 @@ used='
     qemu-system-aarch64            qemu-system-arm
     /usr/share/AAVMF               qemu-efi-aarch64
     clang                          clang
+    gcc                            gcc
     llvm-mc                        llvm
     llvm-readobj                   llvm
     llvm-readobj-19                llvm-19

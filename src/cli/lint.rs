@@ -1,7 +1,6 @@
 //! `minild lint`: which loaders' rules a file breaks, with what a user would see of it.
 
 use std::fmt::{Display, Write};
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,6 +12,7 @@ use minild::error::nearest_name;
 use minild::view::lint::{self, Finding, Lint, Rule, Severity};
 use serde::Serialize;
 
+use super::read_file::{read_file, shown};
 use super::report::{Report, Source};
 use super::table::{Side, Table};
 use super::{Failure, print};
@@ -21,7 +21,7 @@ mod sarif;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
-    /// ELF64, Mach-O and PE32+ files for x86-64 and arm64
+    /// ELF64, Mach-O and PE32+ files for x86-64 and arm64; `-` reads one from standard input
     #[arg(value_name = "FILE", required_unless_present_any = ["explain", "rules"])]
     files: Vec<PathBuf>,
     /// Explain a rule: who demands what, what a user sees, what to change
@@ -86,10 +86,7 @@ pub(super) fn lint(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn look(path: &Path) -> Looked<'_> {
-    let bytes = fs::read(path).map_err(|error| {
-        let message = format!("cannot read {}: {error}", path.display());
-        Error::new(ErrorKind::File, message)
-    });
+    let bytes = read_file(path).map_err(|message| Error::new(ErrorKind::File, message));
     Looked { path, result: bytes.and_then(|bytes| lint::lint(&bytes)) }
 }
 
@@ -98,7 +95,7 @@ fn unread(looked: &[Looked<'_>]) -> Report {
     let mut report = Report::default();
     for looked in looked {
         if let Err(error) = &looked.result {
-            let source = Source { name: looked.path.display().to_string(), text: String::new() };
+            let source = Source { name: shown(looked.path), text: String::new() };
             report.merge(Report::new(source, vec![error.clone().into()]));
         }
     }
@@ -128,7 +125,7 @@ fn text(looked: &[Looked<'_>]) -> String {
     let mut text = String::new();
     for Looked { path, result } in looked {
         let Ok(lint) = result else { continue };
-        let path = path.display();
+        let path = shown(path);
         for finding in &lint.findings {
             text.push_str(&renderer.render(&[group(&path, finding)]));
             text.push_str("\n\n");

@@ -15,6 +15,7 @@ mod man;
 mod needs;
 mod new;
 mod print;
+mod read_file;
 mod report;
 mod run;
 mod schema;

@@ -214,10 +214,8 @@ pub fn read_relocation(
     let Relocated { kind, addend } = self::relocation(architecture, flags)?;
     // Of a field that does not lie in its section the link tells.
     // COFF and Mach-O have one number for both, and the instruction says which it is.
-    let word = usize::try_from(kind.width()).ok().and_then(|width| field.get(..width));
-    let is_jump = |word| aarch64::JUMP26.granule(word).is_ok();
-    let kind =
-        if kind == aarch64::CALL26 && word.is_some_and(is_jump) { aarch64::JUMP26 } else { kind };
+    let is_jump = || field.get(..4).is_some_and(|word| aarch64::JUMP26.granule(word).is_ok());
+    let kind = if kind == aarch64::CALL26 && is_jump() { aarch64::JUMP26 } else { kind };
     let in_field = || kind.extract(field).unwrap_or(0);
     let said = match flags {
         // In `adrp` stand bytes, though what it will hold are pages (lld/COFF/Chunks.cpp, `applyArm64Addr`).

@@ -278,10 +278,11 @@ fn check_references(
     });
     let exports = program.exports.iter().map(|export| export.symbol);
     let lists = program.init.iter().chain(&program.fini).copied();
-    let wishes = program.entry.into_iter().chain(exports).chain(lists);
-    let wishes = wishes.map(|symbol| (symbol, Place::Symbol(symbol), ""));
+    let named = |symbol: SymbolId| (symbol, Place::Symbol(symbol), "");
+    let entry = program.entry.into_iter().map(named);
+    let wishes = exports.chain(lists).map(named);
     let mut missing = IndexMap::<SymbolId, _, FxBuildHasher>::default();
-    for (symbol, place, label) in relocations.chain(wishes) {
+    for (symbol, place, label) in entry.chain(relocations).chain(wishes) {
         if is_missing(symbol) {
             missing.entry(winners[symbol.index()]).or_insert((symbol, place, label));
         }
@@ -289,8 +290,14 @@ fn check_references(
     missing.sort_unstable_keys();
     for (count, (id, place, label)) in missing.into_values().enumerate() {
         let name = &*program.symbol(id).name;
-        let error = Error::new(ErrorKind::UndefinedSymbol, format!("nothing defines `{name}`"));
-        let error = error.at(place, label);
+        let is_entry =
+            program.entry.is_some_and(|entry| winners[entry.index()] == winners[id.index()]);
+        let message = if is_entry {
+            format!("the entry `{name}` is not defined for `{}`", program.target)
+        } else {
+            format!("nothing defines `{name}`")
+        };
+        let error = Error::new(ErrorKind::UndefinedSymbol, message).at(place, label);
         let is_defined = |id: &SymbolId| program.symbol(*id).definition != Definition::Undefined;
         let defined = names.iter().filter(|(_, id)| is_defined(id)).map(|(name, _)| *name);
         errors.push(if count < COMPARED { error.nearest(name, defined) } else { error });

@@ -37,8 +37,47 @@ fn errors_are_1_and_warnings_0() {
 fn what_cannot_be_looked_at_is_said_and_the_rest_is_looked_at() {
     let folder = folder();
     let ran = folder.run(&["lint", "missing", "exits.toml", "well"]);
-    ran.status(1).stderr_has("missing").stderr_has("exits.toml: not an ELF64");
+    ran.status(1).stderr_has("missing").stderr_has("exits.toml: it is a text");
     ran.stdout_has("well: ELF64 program");
+}
+
+#[cfg(unix)]
+#[test]
+fn what_has_no_end_is_not_waited_for() {
+    let folder = folder();
+    fs::create_dir(folder.path("folder")).expect("the folder can be written to");
+    let made = std::process::Command::new("mkfifo").arg(folder.path("pipe")).status();
+    assert!(made.expect("mkfifo runs").success());
+    let ran = folder.run(&["lint", "/dev/zero", "folder", "pipe", "well"]);
+    ran.status(1).stdout_has("well: ELF64 program");
+    ran.stderr_has("cannot read /dev/zero: it is a device, not a file");
+    ran.stderr_has("cannot read folder: it is a folder, not a file");
+    ran.stderr_has("cannot read pipe: it is a pipe, not a file; `-` reads one from standard input");
+    let read = |path: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_minild"));
+        command.args(["lint", "-"]).stdin(fs::File::open(path).expect("it is there"));
+        command.output().expect("minild runs")
+    };
+    let well = read(folder.path("well").to_str().expect("text"));
+    assert_eq!(
+        String::from_utf8_lossy(&well.stdout),
+        "<stdin>: ELF64 program, x86_64: no findings\n"
+    );
+    let endless = read("/dev/zero");
+    assert_eq!(endless.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&endless.stderr).into_owned();
+    assert!(said.contains("cannot read <stdin>: it is a device"), "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_tells_the_terminal_nothing() {
+    let folder = folder();
+    let name = "wa\x1b[31mrned\n";
+    fs::copy(folder.path("warned"), folder.path(name)).expect("the folder can be written to");
+    let ran = folder.run(&["lint", name, "no\x1b[31mne"]);
+    assert!(!ran.stdout().contains('\x1b'), "{}", ran.stdout());
+    ran.status(1).stdout_has(r"wa\u{1b}[31mrned\n: ELF64").stderr_has(r"no\u{1b}[31mne");
 }
 
 #[test]
@@ -47,7 +86,7 @@ fn a_rule_is_explained_and_a_slip_recognised() {
     let ran = folder.run(&["lint", "--explain", "macho/page-zero"]);
     ran.status(0).stdout_has("error: the kernel of macOS").stdout_has("Killed: 9");
     let ran = folder.run(&["lint", "--explain", "macho/pagezero"]);
-    ran.status(2).stderr_has("did you mean `macho/page-zero`?");
+    ran.status(2).stderr_has("did you mean `macho/page-zero`?").stderr_has("Usage: minild lint");
     folder.run(&["lint", "--rules"]).status(0).stdout_has("uefi/code-flag");
     for wrong in
         [&["lint"][..], &["lint", "x", "--rules"], &["lint", "--rules", "--format", "sarif"]]

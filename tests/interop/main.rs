@@ -1,7 +1,7 @@
 //! What compilers write, through `interop::object`: an object file as a whole, linked into a program that the target's
 //! own loader runs. (Relocation by relocation it is tested in `src/interop`.)
 //!
-//! Each trial has a name: `cargo test --test interop object_file::aarch64-windows::O2`.
+//! Each trial has a name: `cargo test --test interop object_file::aarch64-windows::clang::O2`.
 
 // What another binary uses of them, too.
 #[allow(dead_code)]
@@ -47,19 +47,22 @@ fn main() -> ExitCode {
     // Firmware has no C library.
     let has_libc = TARGETS.iter().filter(|row| row.library_suffix.is_some());
     let cases = has_libc.flat_map(|row| LEVELS.map(|level| (row.target, level)));
-    let trials = cases.map(|(target, level)| {
-        let name = format!("object_file::{target}::{level}");
-        let missing = no_runner(target).or_else(|| missing("clang", "clang"));
-        needing(missing, name, move || runs(target, level))
+    let cases = cases.map(|(target, level)| (target, "clang", level));
+    // It compiles for this machine only.
+    let gcc = LEVELS.map(|level| (Target::X86_64_LINUX, "gcc", level));
+    let trials = cases.chain(gcc).map(|(target, compiler, level)| {
+        let name = format!("object_file::{target}::{compiler}::{level}");
+        let missing = no_runner(target).or_else(|| missing(compiler, compiler));
+        needing(missing, name, move || runs(target, compiler, level))
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
 /// Wrong would be: a section in memory of other rights, a symbol at another place, an addend that is lost, doubled or
 /// counted from elsewhere.
-fn runs(target: Target, level: &str) -> Checked {
+fn runs(target: Target, compiler: &str, level: &str) -> Checked {
     let bench = Bench::new(target);
-    let bytes = fs::read(compile(&bench, level)?)?;
+    let bytes = fs::read(compile(&bench, compiler, level)?)?;
     let file = object::File::parse(&*bytes)?;
     let mut program =
         object_file::program(&file, target).map_err(|error| Failed::from(error.to_string()))?;
@@ -71,7 +74,7 @@ fn runs(target: Target, level: &str) -> Checked {
     bench.run("whole.exe", &[])?.is(42, WRITTEN)
 }
 
-fn compile(bench: &Bench, level: &str) -> Result<PathBuf, Failed> {
+fn compile(bench: &Bench, compiler: &str, level: &str) -> Result<PathBuf, Failed> {
     let architecture = bench.target.architecture.name();
     let (system, is_windows) = match bench.target.operating_system {
         OperatingSystem::Linux => ("linux-gnu", false),
@@ -79,12 +82,15 @@ fn compile(bench: &Bench, level: &str) -> Result<PathBuf, Failed> {
         _ => ("windows-msvc", true),
     };
     let object = bench.path("whole.o");
-    let mut clang = Command::new("clang");
-    clang.args(["-target", &format!("{architecture}-{system}"), &format!("-{level}")]);
+    let mut command = Command::new(compiler);
+    if compiler == "clang" {
+        command.args(["-target", &format!("{architecture}-{system}")]);
+    }
+    command.arg(format!("-{level}"));
     // Position-independent, which Windows' code is as it is.
-    clang.args((!is_windows).then_some("-fPIC")).args(["-ffreestanding", "-fno-stack-protector"]);
-    clang.args(["-c", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/whole.c"), "-o"]);
-    tool(clang.arg(&object))?;
+    command.args((!is_windows).then_some("-fPIC")).args(["-ffreestanding", "-fno-stack-protector"]);
+    command.args(["-c", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/interop/whole.c"), "-o"]);
+    tool(command.arg(&object))?;
     Ok(object)
 }
 

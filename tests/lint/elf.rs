@@ -53,9 +53,10 @@ const VERNEED: u64 = 0x6fff_fffe;
 
 pub(crate) const CASES: &[Case] = &[
     case("elf/truncated", PLAIN, |f| f.bytes.truncate(40)),
-    case("elf/type", PLAIN, |f| f.put_u16(16, 1)),
+    case("elf/type", PLAIN, |f| f.put_u16(16, 9)),
     case("elf/identity", LINKED, |f| f.put(7, &[99])),
     case("elf/identity", LIBRARY, |f| f.put(9, &[1])),
+    case("elf/ehsize", PLAIN, |f| f.put_u16(52, 52)),
     case("elf/phentsize", PLAIN, |f| f.put_u16(54, 57)),
     case("elf/phnum", PLAIN, |f| f.put_u16(56, 0)),
     case("elf/phnum", PLAIN, |f| f.put_u16(56, 0xffff)),

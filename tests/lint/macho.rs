@@ -64,7 +64,7 @@ pub(crate) const CASES: &[Case] = &[
     case("macho/truncated", ARM, |f| f.bytes.truncate(20)),
     case("macho/truncated", ARM, |f| f.put_u32(COMMANDS_SIZE, 0x7fff_0000)),
     case("macho/command-size", ARM, |f| f.put_u32(f.commands()[1] + 4, 4)),
-    case("macho/file-type", ARM, |f| f.put_u32(FILE_TYPE, 1)),
+    case("macho/file-type", ARM, |f| f.put_u32(FILE_TYPE, 9)),
     case("macho/command-exact-size", ARM, |f| {
         f.add_command(&words(&[0x2a, 24, 0, 0, 0, 0]));
     }),

@@ -5,8 +5,14 @@ mod bases;
 mod docs;
 mod edit;
 mod elf;
+#[path = "../inspect/files.rs"]
+#[expect(dead_code, reason = "views of files need more of them")]
+mod files;
 mod hostile;
+mod known;
 mod macho;
+#[path = "../inspect/memory.rs"]
+mod memory;
 mod pe;
 
 use std::collections::BTreeSet;
@@ -14,6 +20,9 @@ use std::collections::BTreeSet;
 use minild::view::lint::{self, Rule, Severity};
 
 use edit::File;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
 
 /// A file that is well, and an edit that breaks a rule.
 struct Case {

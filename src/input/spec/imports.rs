@@ -67,7 +67,7 @@ pub(super) const KEYS: &[Key<ImportTable>] = &[
     },
     Key {
         name: "weak",
-        about: "Whether a program runs without it, its address being 0: macOS.",
+        about: "Whether a program runs without it, its address being 0: Linux and macOS.",
         shape: Shape::Boolean,
         read: |import, reader, entry| match entry.value {
             DeValue::Boolean(weak) => import.weak = *weak,

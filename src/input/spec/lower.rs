@@ -69,8 +69,12 @@ pub(super) fn lower<'s>(
     if let Some(exports) = merged.exports {
         exports::add(exports, program, map);
     }
-    if let Some(entry) = entry {
-        program.entry = Some(program.reference(entry));
+    if let Some(name) = entry {
+        let symbol = program.reference(name);
+        if let Some(said) = merged.entry {
+            map.add_symbol(symbol, &said.span);
+        }
+        program.entry = Some(symbol);
     }
     for pending in &pending {
         lowering.relocate(pending);
@@ -117,23 +121,19 @@ impl<'s> Parts<'s> {
                     .at(place.clone(), "")
                     .help(format!("give [target.{target}] an `asm`, a `hex` or a `file`")),
             );
-        } else if self.entry.is_some_and(|entry| !self.names.has_place(entry)) {
+        } else if self.merged.entry.is_none()
+            && self.entry.is_some_and(|entry| !self.names.has_place(entry))
+        {
             errors.push(no_entry(self, target, place));
         }
     }
 }
 
 fn no_entry(parts: &Parts<'_>, target: Target, place: &Place) -> Error {
-    let Parts { merged, names, units, .. } = parts;
-    if let Some(entry) = merged.entry {
-        let message = format!("the entry `{}` is not defined for `{target}`", entry.value);
-        return Error::new(ErrorKind::UndefinedSymbol, message)
-            .at(Place::Text(entry.span.clone()), "")
-            .nearest(&entry.value, names.places());
-    }
+    // One that is said and undefined is told with all other undefined names.
     let message =
         format!("the program for `{target}` has no entry: nothing is called `{DEFAULT_ENTRY}`");
-    let code = units.iter().filter(|unit| unit.kind == SectionKind::Code);
+    let code = parts.units.iter().filter(|unit| unit.kind == SectionKind::Code);
     let pieces = code.flat_map(|unit| &unit.members).map(|(_, piece)| piece);
     let mut known = pieces.flat_map(|piece| {
         let labels = piece.body.block().map(|block| block.labels.as_slice()).unwrap_or_default();

@@ -130,6 +130,8 @@ pub fn read_bytes(bytes: &[u8], folder: &Path) -> Result<Spec> {
 pub fn read(text: &str, folder: &Path) -> Result<Spec> {
     let mut reader = Reader::new(text, folder);
     let table = syntax::parse(text, &mut reader.errors)?;
+    // What is said twice is read once.
+    reader.misses_names = !reader.errors.is_empty();
     let spec = Document::read(&mut reader, &table).finish(&mut reader, table.is_empty());
     if !reader.errors.is_empty() {
         let targets = spec.targets.iter().map(|target| target.value);
@@ -149,7 +151,9 @@ pub fn read(text: &str, folder: &Path) -> Result<Spec> {
 /// Whether an error is about a local label, which no other text could define.
 fn is_local(error: &Error, text: &str) -> bool {
     match error.notes.first() {
-        Some(Note { place: Place::Text(span), .. }) => text[span.clone()].starts_with('.'),
+        Some(Note { place: Place::Text(span), .. }) => {
+            text.get(span.clone()).is_some_and(|text| text.starts_with('.'))
+        }
         _ => false,
     }
 }

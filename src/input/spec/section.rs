@@ -241,7 +241,11 @@ impl<'s> Gatherer<'s, '_> {
         let Some(Size(size)) = end.filter(|end| end.0 <= most) else {
             let message = format!("`{name}` is too large: at most {most} bytes");
             let place = Place::Text(first_name.span.clone());
-            self.errors.push(Error::new(ErrorKind::TooLarge, message).at(place, ""));
+            let error = Error::new(ErrorKind::TooLarge, message).at(place, "");
+            self.errors.push(match end {
+                Some(end) => error.value(end.0.into(), 0..=most.into()),
+                None => error,
+            });
             return None;
         };
         let at = table.at.as_ref().map(|at| Address(at.value));

@@ -14,6 +14,7 @@ mod macho;
 mod pe;
 mod report;
 mod rule;
+mod unloaded;
 
 pub use report::{Finding, Place};
 pub use rule::{Demand, Kind, Loader, Rule, Severity, Version};
@@ -63,24 +64,20 @@ pub fn rule(name: &str) -> Option<&'static Rule> {
 /// When it is none of the files that the rules are about; it is said what it seems to be.
 pub fn lint(bytes: &[u8]) -> Result<Lint, Error> {
     let bytes = Bytes(bytes);
+    if let Some(what) = unloaded::what_it_is(bytes) {
+        return Err(unsupported(&format!("it is {what}")));
+    }
     match bytes.0 {
         [0x7f, b'E', b'L', b'F', ..] => elf::lint(bytes),
-        [0xce | 0xcf, 0xfa, 0xed, 0xfe, ..]
-        | [0xfe, 0xed, 0xfa, 0xce | 0xcf, ..]
-        | [0xca, 0xfe, 0xba, 0xbe | 0xbf, ..] => macho::lint(bytes),
         [b'M', b'Z', ..] => pe::lint(bytes),
-        other => Err(unsupported(match other {
-            [] => "it is empty",
-            [b'!', b'<', b'a', b'r', b'c', b'h', b'>', ..] => "it is an archive of object files",
-            [b'#', b'!', ..] => "it is a script",
-            [0, b'a', b's', b'm', ..] => "it is WebAssembly",
-            _ => "it begins like none of them",
-        })),
+        _ => macho::lint(bytes),
     }
 }
 
 /// What is said of a file that the rules are not about.
 fn unsupported(what_it_is: &str) -> Error {
-    let message = format!("not an ELF64, Mach-O or PE32+ file for x86-64 or arm64: {what_it_is}");
+    let message = format!(
+        "{what_it_is}; lint is for ELF64, Mach-O and PE32+ executables for x86-64 and arm64"
+    );
     Error::new(ErrorKind::Unsupported, message)
 }

@@ -113,6 +113,8 @@ const STRICT: Exceptions = &[
         "elf/dynamic-string",
         "what lies behind the string table happens to end, or the name is not read (DT_SONAME)",
     ),
+    ("elf/dynamic-unterminated", "the kernel maps no more of a file than there is"),
+    ("elf/jump-relocations", "there are no calls that the size could be of"),
     ("elf/entry", "the page is executable all the same, or nobody starts a library"),
     (
         "elf/function-address",

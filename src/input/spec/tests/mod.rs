@@ -9,6 +9,7 @@
 #[cfg(feature = "asm")]
 mod assembler_text;
 mod never_panics;
+mod one_cause;
 mod programs;
 mod reference;
 #[cfg(feature = "schema")]

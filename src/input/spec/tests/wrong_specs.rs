@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::check_errors;
+use super::{check_errors, check_link_words};
 
 #[test]
 fn the_empty_spec() {
@@ -331,20 +331,22 @@ fn no_entry() {
         "#,
         expect![[r#"
             1:9-1:21: missing: the program for `x86_64-linux` has no entry: nothing is called `start`
-              help: give its first instruction the label `start:`, or say entry = "NAME"
+              help: give its first instruction the label `start:`, or say entry = "begin"
         "#]],
     );
 }
 
 #[test]
 fn an_undefined_entry() {
-    check_errors(
+    check_link_words(
         r#"
         entry = 'main'
+        init = ['before']
         [target.x86_64-linux]
         hex = 'man: f4'
         "#,
         expect![[r#"
+            2:9-2:17: undefined-symbol: nothing defines `before`
             1:9-1:15: undefined-symbol: the entry `main` is not defined for `x86_64-linux`
               help: did you mean `man`?
         "#]],

@@ -41,6 +41,15 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::Elf(identity),
     },
     Rule {
+        name: "elf/ehsize",
+        demand: "e_ehsize is 64",
+        by: &[warning(Tools)],
+        symptom: "the kernel starts it all the same; `qemu-aarch64` says `Invalid ELF image for this architecture`, and tools refuse it",
+        cure: "set it to the size of the 64-bit header",
+        source: "System V gABI chapter 4, ELF Header; QEMU linux-user/elfload.c, elf_check_ehdr",
+        check: Check::Elf(header_size),
+    },
+    Rule {
         name: "elf/phentsize",
         demand: "e_phentsize is 56",
         by: &[error(Linux), error(Glibc), error(Musl)],
@@ -106,13 +115,11 @@ fn truncated(elf: &Elf<'_>, report: &mut Report<'_>) {
 }
 
 fn file_type(elf: &Elf<'_>, report: &mut Report<'_>) {
-    let what = match elf.header.e_type.get(LE) {
-        elf::ET_EXEC | elf::ET_DYN => return,
-        elf::ET_REL => "ET_REL: an object file, which is not linked yet".to_owned(),
-        elf::ET_CORE => "ET_CORE: the memory of a program that crashed".to_owned(),
-        other => format!("{:#x}", other.0),
-    };
-    report.add(Elf::field(field!(Header, e_type)), format!("e_type is {what}"));
+    // Object files and core dumps have no rules.
+    if !is_linked(elf) {
+        let message = format!("e_type is {:#x}", elf.header.e_type.get(LE).0);
+        report.add(Elf::field(field!(Header, e_type)), message);
+    }
 }
 
 fn identity(elf: &Elf<'_>, report: &mut Report<'_>) {
@@ -133,6 +140,13 @@ fn identity(elf: &Elf<'_>, report: &mut Report<'_>) {
     let version = elf.header.e_version.get(LE);
     if version != u32::from(elf::EV_CURRENT.0) {
         report.add(Elf::field(field!(Header, e_version)), format!("e_version is {version}"));
+    }
+}
+
+fn header_size(elf: &Elf<'_>, report: &mut Report<'_>) {
+    let size = elf.header.e_ehsize.get(LE);
+    if usize::from(size) != size_of::<Header>() {
+        report.add(Elf::field(field!(Header, e_ehsize)), format!("e_ehsize is {size}"));
     }
 }
 

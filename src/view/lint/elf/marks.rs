@@ -146,8 +146,8 @@ fn relro<'e>(elf: &'e Elf<'_>) -> impl Iterator<Item = (&'e super::Segment, &'e 
         let load = elf.load_at(relro.address, relro.size).or_else(|| {
             // Linkers let it reach to the end of the page in which its segment ends.
             let load = elf.load_at(relro.address, 1)?;
-            let page = if elf.architecture == X86_64 { PAGE } else { LARGE_PAGE };
-            (relro.end() <= up(load.end(), page)).then_some(load)
+            // Its whole pages are what is made read-only; none of them may be unmapped.
+            (down(relro.end(), PAGE) <= up(load.end(), PAGE)).then_some(load)
         })?;
         load.has(elf::PF_W).then_some((relro, load))
     })

@@ -43,6 +43,9 @@ pub(super) const FAMILIES: &[&[Rule]] = &[
 const MOST_SEGMENTS: u64 = 65536 / PROGRAM_HEADER_SIZE;
 const PROGRAM_HEADER_SIZE: u64 = size_of::<elf::ProgramHeader64<LE>>() as u64;
 
+/// Bytes of the ELF header of 32-bit files.
+const SHORT_HEADER: u16 = 52;
+
 /// Files are no longer (`off_t`), so what lies behind an offset by a count of 32 bits has one too.
 const MOST_OFFSET: u64 = i64::MAX as u64;
 
@@ -332,8 +335,14 @@ fn read_strings<'d>(elf: &Elf<'d>) -> Option<Strings<'d>> {
 
 /// Reads a file and looks at it with every rule for ELF.
 pub(super) fn lint(data: Bytes<'_>) -> Result<Lint, Error> {
+    // The class alone may be a slip; with the size of the other class's header it is none (x32 has this machine).
+    let is_short = data.0.get(4) == Some(&elf::ELFCLASS32.0)
+        && data.u16(field!(elf::FileHeader32<LE>, e_ehsize).offset) == Some(SHORT_HEADER);
     let machine = data.u16(field!(elf::FileHeader64<LE>, e_machine).offset);
     let architecture = match machine.map(elf::Machine) {
+        Some(elf::EM_X86_64 | elf::EM_AARCH64) if is_short => {
+            return Err(unsupported("it is an ELF file with 32-bit addresses (x32, ILP32)"));
+        }
         None | Some(elf::EM_X86_64) => Architecture::X86_64,
         Some(elf::EM_AARCH64) => Architecture::Aarch64,
         Some(machine) => {

@@ -219,8 +219,7 @@ fn file_type(macho: &MachO<'_>, report: &mut Report<'_>) {
     let known = [macho::MH_EXECUTE, macho::MH_DYLIB, macho::MH_BUNDLE, macho::MH_DYLINKER];
     let kind = macho.header.filetype.get(LE);
     if !known.contains(&kind) {
-        let what = if kind == macho::MH_OBJECT { ", an object file" } else { "" };
-        let message = format!("filetype is {}{what}", kind.0);
+        let message = format!("filetype is {}", kind.0);
         report.add(MachO::field(field!(Header, filetype)), message);
     }
 }
