@@ -116,7 +116,7 @@ const DEFINITIONS: &str = "LIBRARY kernel32.dll\nEXPORTS\nExitProcess\nGetStdHan
 ///
 /// # Panics
 /// When it fails: only what is missing is a reason to skip a test.
-fn run(folder: &Path, tool: &str, arguments: &[&str]) -> Result<(), String> {
+pub(crate) fn run(folder: &Path, tool: &str, arguments: &[&str]) -> Result<(), String> {
     let output = Command::new(tool).current_dir(folder).args(arguments).output();
     let output = output.map_err(|error| format!("{tool}: {error}"))?;
     let stderr = String::from_utf8_lossy(&output.stderr);

@@ -282,7 +282,8 @@ fn imports_and_exports(path: &Path, image: &Image<'_>, text: &str) {
 /// A function of the frame descriptions: addresses, what handles exceptions, how many rows, the first of them.
 type Frame = (u64, u64, Option<u64>, Option<u64>, usize, String);
 
-fn frames(path: &Path, image: &Image<'_>) {
+/// Frame descriptions, of Mach-O too, where compact information stands beside them.
+pub(super) fn frames(path: &Path, image: &Image<'_>) {
     let text = ask("llvm-dwarfdump-19", &["--eh-frame"], path);
     let mut theirs: Vec<Frame> = Vec::new();
     let (mut personalities, mut entry) = (std::collections::BTreeMap::new(), "");
@@ -322,6 +323,7 @@ fn frames(path: &Path, image: &Image<'_>) {
     };
     let ours: Vec<Frame> = part(image.unwind.as_ref())
         .iter()
+        .filter(|function| function.common.is_some())
         .map(|function| {
             let (first, count) = rows_of(&function.summary);
             let (start, end) = (function.start, function.end.unwrap_or_default());

@@ -1,12 +1,13 @@
 //! Mach-O: segments, sections, symbols, fixups of both encodings, exports.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 
 use minild::view::inspect::Image;
 
 use super::{Place, object_relocations, part, same, with_images};
-use crate::files::built;
+use crate::files::{built, run};
 use crate::tool::{ask, blocks, number};
 
 pub(super) fn compare(path: &Path) {
@@ -132,6 +133,44 @@ fn dyld_tables(path: &Path, image: &Image<'_>) {
     exports.sort();
     assert!(exports.len() > 3, "{text}");
     same(path, "exports", &ours, &exports);
+}
+
+/// A function whose unwinding compact information cannot say.
+const FRAMES: &str = "
+    .globl _f
+_f:
+    .cfi_startproc
+    pushq %rbx
+    .cfi_def_cfa_offset 16
+    .cfi_offset %rbx, -16
+    .cfi_escape 0x2e, 0x10
+    nop
+    popq %rbx
+    .cfi_def_cfa_offset 8
+    ret
+    .cfi_endproc
+";
+
+#[test]
+fn frame_descriptions_stand_beside_compact_information() {
+    // Where the tools are missing, that says so.
+    if built().is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = folder.path();
+    fs::write(at.join("f.s"), FRAMES).expect("the folder can be written to");
+    let compile = ["-target", "x86_64-apple-macos13", "-c", "f.s", "-o", "f.o"];
+    run(at, "clang", &compile).expect("it is there");
+    let kind = ["-arch", "x86_64", "-platform_version", "macos", "13.0", "13.0", "-dylib"];
+    let link = [&kind[..], &["-install_name", "/usr/lib/f.dylib", "-o", "f.dylib", "f.o"]].concat();
+    run(at, "ld64.lld-19", &link).expect("it is there");
+    let path = at.join("f.dylib");
+    with_images(&path, |images| {
+        let functions = part(images[0].unwind.as_ref());
+        assert_eq!(functions.len(), 2, "compact, and a description: {functions:?}");
+        super::elf::frames(&path, &images[0]);
+    });
 }
 
 /// Chained fixups say what opcodes do.
