@@ -47,6 +47,10 @@ commands+=(
     "ld $folder/hello.o -o $folder/hello.ld"
     "ld.lld $folder/hello.o -o $folder/hello.lld"
 )
+for minild in "$@"; do
+    $minild build samples/hello.toml --target x86_64-linux -o "$folder/hello.minild"
+    $minild lint "$folder/hello.minild"
+done
 hyperfine --shell=none --warmup 50 --runs 1000 "${commands[@]}"
 for command in "${commands[@]}"; do
     # shellcheck disable=SC2086 # words of a command

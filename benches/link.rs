@@ -1,6 +1,11 @@
 //! Programs linked in memory: how long it takes, and how often memory is asked for. docs/MEASUREMENTS.md has what came
 //! out; `cargo bench --bench link` measures again.
 
+// Each binary uses a part of it.
+#[allow(dead_code)]
+#[path = "../tests/support/linted.rs"]
+mod linted;
+
 use std::path::Path;
 
 use divan::{AllocProfiler, Bencher};
@@ -36,6 +41,8 @@ fn hello_to_bytes(bencher: Bencher<'_, '_>, name: &str) {
     let spec = hello();
     let (program, _) = spec.program(target(name)).expect("a sample");
     let options = Options::default();
+    linted::link(&program, &options).expect("it links");
+    // Not linted: only the link is timed, and it gives what it gave above.
     bencher.bench_local(|| minild::link(&program, &options).expect("it links"));
 }
 
@@ -79,6 +86,8 @@ fn functions(target: Target, count: u32) -> Program<'static> {
 fn thousand_functions_to_bytes(bencher: Bencher<'_, '_>, name: &str) {
     let program = functions(target(name), 1000);
     let options = Options::default();
+    linted::link(&program, &options).expect("it links");
+    // Not linted: only the link is timed, and it gives what it gave above.
     bencher.bench_local(|| minild::link(&program, &options).expect("it links"));
 }
 
@@ -95,5 +104,7 @@ fn signature_by_threads(bencher: Bencher<'_, '_>, (mebibytes, threads): (usize, 
     program.add_section(Section::new("large", SectionKind::ReadOnly, bytes));
     let mut options = Options::default();
     options.threads = threads;
+    linted::link(&program, &options).expect("it links");
+    // Not linted: only the link is timed, and it gives what it gave above.
     bencher.bench_local(|| minild::link(&program, &options).expect("it links"));
 }

@@ -104,6 +104,13 @@ pub enum Place {
     Symbol(SymbolId),
     /// A file.
     File(PathBuf),
+    /// What the program asks of a section, by its key in specs: `at`, `align`.
+    SectionWish {
+        /// The section.
+        section: SectionId,
+        /// The key.
+        key: &'static str,
+    },
     /// A wish of the program, by its key in specs: `position`, `stack.size`.
     Wish(&'static str),
     /// A library of the program.
@@ -114,6 +121,7 @@ pub enum Place {
 
 /// A place, and what is to be said there.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Note {
     /// Where.
     pub place: Place,
@@ -123,6 +131,7 @@ pub struct Note {
 
 /// One mistake: one cause, told once.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Error {
     /// What sort of mistake.
     pub kind: ErrorKind,
@@ -338,12 +347,17 @@ pub(crate) fn both<T>(first: Result<()>, second: Result<T>) -> Result<T> {
 #[must_use]
 pub fn nearest_name<'n>(wrong: &str, names: impl IntoIterator<Item = &'n str>) -> Option<&'n str> {
     let length = wrong.chars().count();
-    let limit = 1 + length / 4;
+    // One letter in three may be another, and one has to be the same.
+    let limit = (length / 3).max(1).min(length.saturating_sub(1));
+    let distance = |name: &str| {
+        let is_same = name.eq_ignore_ascii_case(wrong);
+        if is_same { 0 } else { strsim::damerau_levenshtein(wrong, name) }
+    };
     names
         .into_iter()
         // A longer or shorter name is at least as many letters away.
         .filter(|name| name.chars().count().abs_diff(length) <= limit)
-        .map(|name| (strsim::damerau_levenshtein(wrong, name), name))
+        .map(|name| (distance(name), name))
         .filter(|(distance, _)| *distance <= limit)
         .min()
         .map(|(_, name)| name)
@@ -358,6 +372,9 @@ mod tests {
         let names = ["message", "start", "counter"];
         assert_eq!(nearest_name("mesage", names), Some("message"));
         assert_eq!(nearest_name("strat", names), Some("start"));
+        assert_eq!(nearest_name("START", names), Some("start"));
+        assert_eq!(nearest_name("size", ["file", "fill"]), None);
+        assert_eq!(nearest_name("x", ["y", "xy"]), None);
         assert_eq!(nearest_name("puts", names), None);
     }
 }

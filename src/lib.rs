@@ -34,6 +34,7 @@
 //! // The file, as bytes; `link_to` writes one, `layout` says where everything will lie.
 //! let image = minild::link(&program, &Options::default())?;
 //! assert!(image.bytes.starts_with(b"MZ"));
+//! # assert!(minild::view::lint::lint(&image.bytes)?.findings.is_empty());
 //! # Ok::<(), minild::Errors>(())
 //! ```
 //!
@@ -68,7 +69,8 @@
 //!
 //! * Equal programs give equal bytes: on every machine, at every time, with any number of threads.
 //! * Wrong input is an error with its place, value and legal interval as data, never a panic; all errors come in
-//!   one run. What panics is said under `Panics`: ids of another program.
+//!   one run. What panics is said under `Panics`: asking a program, a layout or a pass for what has the id of another
+//!   program. Linking such a program is an error like others.
 //! * Nothing is printed, no process is ended, nothing global is kept, and no thread is started that was not asked for
 //!   ([`Options::threads`]). Everything here is `Send` and `Sync`.
 //! * A program that an `x86_64` machine links for `aarch64-macos` is the one that a Mac would have linked.
@@ -80,7 +82,7 @@
 //! | `spec` | `input::spec`, the language of `spec.toml` | by `asm` and `cli` |
 //! | `asm` | assembler text in specs | yes |
 //! | `schema` | `input::spec::schema`, the JSON schema of specs | by `cli` |
-//! | `disassemble`, `demangle`, `serde` | machine code as text, names as their source had them, and JSON, in [`view`] | by `cli` |
+//! | `disassemble`, `demangle`, `dwarf`, `serde` | machine code as text, names as their source had them, frame descriptions, and JSON, in [`view`] | by `cli` |
 //! | `tracing` | a span of the crate `tracing` for each pass | by `cli` |
 //! | `cli` | the command `minild` | yes |
 //!
@@ -119,6 +121,7 @@ use format::{Format, Linked};
 
 /// A linked program in memory.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Image {
     /// The file, byte for byte.
     pub bytes: Vec<u8>,
@@ -297,7 +300,10 @@ fn link_as<F: Format>(
     options: &Options,
     output: Option<&mut Output>,
 ) -> Result<Layout> {
-    // Names meet first, since everything after asks what a name stands for; what the target cannot honour
+    // Ids are indices, and whatever follows takes them for such. From here on each names something.
+    link::check_ids(program)?;
+
+    // Names meet, since everything after asks what a name stands for; what the target cannot honour
     // is said with it, before anything is built on either. From here on every symbol has one definition.
     let resolved = error::both(F::check(program), link::resolve(program, F::loader(program)))?;
 

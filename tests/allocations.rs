@@ -1,9 +1,16 @@
 //! What the crate takes of its caller's memory: so many pieces an image, and nothing is kept.
 
+// Each binary uses a part of it.
+#[allow(dead_code)]
+#[path = "support/linted.rs"]
+mod linted;
+#[allow(dead_code)]
+#[path = "support/runners.rs"]
+mod runners;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 
 use minild::Options;
@@ -39,10 +46,10 @@ static ALLOCATOR: Counting = Counting;
 /// version of a library that works otherwise.
 const PIECES: &[(&str, usize)] = &[("linux", 110), ("macos", 210), ("windows", 130), ("uefi", 75)];
 
-/// One test, as the counters are the process': nothing else may run beside it.
 /// How many images of each target.
 const IMAGES: usize = 10_000 / 8;
 
+/// One test, as the counters are the process': nothing else may run beside it.
 #[test]
 fn ten_thousand_images_leave_nothing_behind_and_are_the_commands_own() {
     let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples");
@@ -52,7 +59,7 @@ fn ten_thousand_images_leave_nothing_behind_and_are_the_commands_own() {
     let options = Options::default();
     for row in TARGETS {
         let built = folder.path().join(row.name);
-        let command = Command::new(env!("CARGO_BIN_EXE_minild"))
+        let command = runners::minild()
             .args(["build", "--target", row.name, "-o"])
             .arg(&built)
             .arg(samples.join("hello.toml"))
@@ -62,13 +69,14 @@ fn ten_thousand_images_leave_nothing_behind_and_are_the_commands_own() {
         let expected = fs::read(&built).expect("a file");
 
         let (program, _) = spec.program(row.target).expect("a sample");
-        let image = minild::link(&program, &options).expect("it links");
+        let image = linted::link(&program, &options).expect("it links");
         assert!(image.bytes == expected, "{}: other bytes than the command's", row.name);
         drop(image);
 
         let held = HELD.load(Ordering::Relaxed);
         let asked = ASKED.load(Ordering::Relaxed);
         for _ in 0..IMAGES {
+            // Not linted: memory is counted, and the bytes are those of the image above.
             let image = minild::link(&program, &options).expect("it links");
             assert!(image.bytes == expected, "{}: other bytes the next time", row.name);
         }

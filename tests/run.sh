@@ -14,6 +14,7 @@ used='
     qemu-aarch64                   qemu-user
     qemu-x86_64                    qemu-user
     /usr/aarch64-linux-gnu/lib/libc.so.6  libc6-arm64-cross
+    /usr/aarch64-linux-gnu/lib/Scrt1.o    libc6-dev-arm64-cross
     /usr/lib/wine/wine64           wine64
     qemu-system-x86_64             qemu-system-x86
     /usr/share/OVMF                ovmf
@@ -27,6 +28,12 @@ used='
     lld-link-19                    lld-19
     /usr/lib/systemd/boot/efi      systemd-boot-efi
     musl-gcc                       musl-tools
+    x86_64-w64-mingw32-ld          binutils-mingw-w64-x86-64
+    /usr/x86_64-w64-mingw32/lib/crt2.o  mingw-w64-x86-64-dev
+    /usr/lib/gcc/x86_64-w64-mingw32  gcc-mingw-w64-x86-64-win32-runtime
+    /usr/lib/shim/shimx64.efi      shim-unsigned
+    /usr/lib/shim/mmx64.efi.signed  shim-helpers-amd64-signed
+    /usr/libexec/fwupd/efi         fwupd-unsigned
 '
 needed=()
 while read -r name package; do

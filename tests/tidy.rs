@@ -163,6 +163,98 @@ fn the_library_leaves_its_process_alone() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+/// Ways to a file: functions of the crate that write one, and the command that does.
+const WRITE_FILES: &[&str] = &[
+    "minild::link(",
+    "minild::link_into(",
+    "minild::link_to(",
+    "minild::link_beside(",
+    "minild::link_universal(",
+    "minild::link_universal_to(",
+    "minild::link_universal_beside(",
+    "link::write(",
+    "CARGO_BIN_EXE_minild",
+];
+
+/// The one way that lints, and tests that are about lint and its readers themselves: they look at each file that they
+/// write, or only read.
+const LINT_THEMSELVES: &[&str] =
+    &["tests/support/linted.rs", "tests/support/runners.rs", "tests/lint", "tests/inspect"];
+
+/// Says why a file is not linted: on the line, or on one of those before it.
+const NOT_LINTED: &str = "// Not linted: ";
+const LINES_BEFORE: usize = 2;
+
+/// Wrong would be: a test of files that nobody held against their loaders' rules.
+#[test]
+fn every_file_that_a_test_writes_is_linted() {
+    let mut found = Vec::new();
+    let mut reasons = 0;
+    for source in ["tests", "benches"].into_iter().flat_map(sources) {
+        // The rules of this page name the ways.
+        let is_rule = source.path == Path::new(file!());
+        // Another package, which knows nothing of minild.
+        let is_other = source.path.starts_with("tests/macos");
+        if is_rule || is_other || LINT_THEMSELVES.iter().any(|path| source.path.starts_with(path)) {
+            continue;
+        }
+        let lines: Vec<_> = source.text.lines().collect();
+        for (number, line) in source.code() {
+            if line.trim_start().starts_with("use minild::link") {
+                let name = source.name();
+                found.push(format!("{name}:{number}: calls are to be told by `minild::`: {line}"));
+            }
+            if !WRITE_FILES.iter().any(|way| line.contains(way)) {
+                continue;
+            }
+            let before = &lines[(number - 1).saturating_sub(LINES_BEFORE)..number];
+            if before.iter().any(|line| line.contains(NOT_LINTED)) {
+                reasons += 1;
+            } else {
+                found.push(format!("{}:{number}: {line}", source.name()));
+            }
+        }
+    }
+    assert!(reasons > 0, "nothing was looked at");
+    assert!(
+        found.is_empty(),
+        "these write files that nobody lints; link through tests/support/linted.rs, run the command by `minild` of \
+         tests/support/runners.rs, or say `{NOT_LINTED}` and why:\n{}",
+        found.join("\n")
+    );
+}
+
+/// The code blocks of documentation: of comments, or of a page.
+fn examples(text: &str) -> Vec<String> {
+    let line = |line: &str| {
+        let line = line.trim_start();
+        let comment = ["//!", "///"].iter().find_map(|mark| line.strip_prefix(mark));
+        comment.unwrap_or(line).to_owned()
+    };
+    let text = text.lines().map(line).collect::<Vec<_>>().join("\n");
+    text.split("```").skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+/// The same of the examples that people copy: what they link, they lint, if in lines that are not shown.
+#[test]
+fn every_file_that_an_example_writes_is_linted() {
+    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = fs::read_to_string(readme).expect("it is part of the package");
+    let sources = sources("src").into_iter().map(|source| (source.name(), source.text));
+    let mut count = 0;
+    for (name, text) in sources.chain([("README.md".to_owned(), readme)]) {
+        for example in examples(&text) {
+            let links = WRITE_FILES.iter().any(|way| example.contains(way));
+            if !links || example.contains("unwrap_err()") {
+                continue;
+            }
+            count += 1;
+            assert!(example.contains("view::lint::lint("), "{name} does not lint:\n{example}");
+        }
+    }
+    assert!(count >= 5, "{count} examples link");
+}
+
 #[test]
 fn every_file_says_what_it_is_for() {
     let folders = ["src", "tests", "examples", "benches"];

@@ -123,6 +123,7 @@ struct Immediate {
     interval: (i128, i128),
     granule: fn(&[u8]) -> Result<u64, WrongInstruction>,
     insert: fn(&mut [u8], i128),
+    extract: fn(&[u8]) -> i64,
 }
 
 const fn immediate(
@@ -140,6 +141,7 @@ const fn immediate(
         interval: immediate.interval,
         granule: immediate.granule,
         insert: immediate.insert,
+        extract: immediate.extract,
     }
 }
 
@@ -147,12 +149,14 @@ const B: Immediate = Immediate {
     interval: signed(28),
     granule: |field| opcode(field, 0xfc00_0000, &[0x1400_0000], 4, "`b`"),
     insert: |field, value| set_bits(field, 0, 26, value >> 2),
+    extract: |field| signed_bits(field, 0, 26) << 2,
 };
 
 const BL: Immediate = Immediate {
     interval: signed(28),
     granule: |field| opcode(field, 0xfc00_0000, &[0x9400_0000], 4, "`bl`"),
     insert: |field, value| set_bits(field, 0, 26, value >> 2),
+    extract: |field| signed_bits(field, 0, 26) << 2,
 };
 
 const BRANCH_19: Immediate = Immediate {
@@ -162,18 +166,21 @@ const BRANCH_19: Immediate = Immediate {
             .or_else(|_| opcode(field, 0x7e00_0000, &[0x3400_0000], 4, "`b.cond`, `cbz` or `cbnz`"))
     },
     insert: |field, value| set_bits(field, 5, 19, value >> 2),
+    extract: |field| signed_bits(field, 5, 19) << 2,
 };
 
 const BRANCH_14: Immediate = Immediate {
     interval: signed(16),
     granule: |field| opcode(field, 0x7e00_0000, &[0x3600_0000], 4, "`tbz` or `tbnz`"),
     insert: |field, value| set_bits(field, 5, 14, value >> 2),
+    extract: |field| signed_bits(field, 5, 14) << 2,
 };
 
 const LITERAL: Immediate = Immediate {
     interval: signed(21),
     granule: |field| opcode(field, 0x3b00_0000, &[0x1800_0000], 4, "`ldr` of a literal"),
     insert: |field, value| set_bits(field, 5, 19, value >> 2),
+    extract: |field| signed_bits(field, 5, 19) << 2,
 };
 
 const ADR: Immediate = Immediate {
@@ -183,6 +190,7 @@ const ADR: Immediate = Immediate {
         set_bits(field, 29, 2, value);
         set_bits(field, 5, 19, value >> 2);
     },
+    extract: |field| signed_bits(field, 5, 19) << 2 | bits(field, 29, 2),
 };
 
 const ADRP: Immediate = Immediate {
@@ -192,6 +200,7 @@ const ADRP: Immediate = Immediate {
         set_bits(field, 29, 2, value >> 12);
         set_bits(field, 5, 19, value >> 14);
     },
+    extract: |field| signed_bits(field, 5, 19) << 14 | bits(field, 29, 2) << 12,
 };
 
 const MOVE_16: Immediate = Immediate {
@@ -201,12 +210,14 @@ const MOVE_16: Immediate = Immediate {
         opcode(field, 0x5f80_0000, &[0x5280_0000], 1, "`mov`, `movz` or `movk`")
     },
     insert: |field, value| set_bits(field, 5, 16, value),
+    extract: |field| bits(field, 5, 16),
 };
 
 const ADD_12: Immediate = Immediate {
     interval: unsigned(12),
     granule: |field| opcode(field, 0x1f80_0000, &[0x1100_0000], 1, "`add`, `sub`, `cmp` or `cmn`"),
     insert: |field, value| set_bits(field, 10, 12, value),
+    extract: |field| bits(field, 10, 12),
 };
 
 const LOW_12: Immediate = Immediate {
@@ -217,6 +228,7 @@ const LOW_12: Immediate = Immediate {
         let unit = low_12_unit(field).unwrap_or(1);
         set_bits(field, 10, 12, value / i128::from(unit));
     },
+    extract: scaled_low_12,
 };
 
 /// The high half of 24 bits; the low half stands in another instruction.
@@ -224,6 +236,7 @@ const HIGH_12: Immediate = Immediate {
     interval: unsigned(24),
     granule: |field| opcode(field, 0x7fc0_0000, &[0x1140_0000], 1, "`add` with `lsl #12`"),
     insert: |field, value| set_bits(field, 10, 12, value >> 12),
+    extract: |field| bits(field, 10, 12) << 12,
 };
 
 /// The low half. Only what is below a unit of a load must be zero.
@@ -234,6 +247,7 @@ const LOW_12_OF_24: Immediate = Immediate {
         let unit = low_12_unit(field).unwrap_or(1);
         set_bits(field, 10, 12, (value & 0xfff) / i128::from(unit));
     },
+    extract: scaled_low_12,
 };
 
 /// What the 12-bit immediate of `add`, or of a load or store with an unsigned offset, counts in: 1, or
@@ -249,6 +263,12 @@ fn low_12_unit(field: &[u8]) -> Result<u64, WrongInstruction> {
         return Ok(if is_quad { 16 } else { 1 << (word >> 30) });
     }
     Err(WrongInstruction { expected: "`add` or a load or store with an immediate offset" })
+}
+
+/// The 12-bit immediate in bytes.
+fn scaled_low_12(field: &[u8]) -> i64 {
+    let unit = low_12_unit(field).unwrap_or(1);
+    bits(field, 10, 12) * i64::try_from(unit).expect("at most 16")
 }
 
 /// `unit`, if the word under `mask` is one of `patterns`.
@@ -278,6 +298,16 @@ fn set_bits(field: &mut [u8], start: u32, count: u32, value: i128) {
     let bits = (value as u32) << start;
     let word = word(field) & !mask | bits & mask;
     field.copy_from_slice(&word.to_le_bytes());
+}
+
+/// `count` bits from bit `start` on.
+fn bits(field: &[u8], start: u32, count: u32) -> i64 {
+    i64::from(word(field) >> start & ((1 << count) - 1))
+}
+
+/// `count` bits from bit `start` on, the highest of which is a sign.
+fn signed_bits(field: &[u8], start: u32, count: u32) -> i64 {
+    bits(field, start, count) << (64 - count) >> (64 - count)
 }
 
 #[cfg(test)]
@@ -316,7 +346,16 @@ mod tests {
             (IMM12, 0xf100_003f, 0xffe, 0xf13f_f83f),          // cmp x1, #4094
             (IMM12, 0x5100_0021, 1, 0x5100_0421),              // sub w1, w1, #1
         ] {
-            assert_eq!(apply(kind, word, value), expected, "{} {value:#x}", kind.name());
+            let applied = apply(kind, word, value);
+            assert_eq!(applied, expected, "{} {value:#x}", kind.name());
+            // Two instructions share what is wider than 12 bits.
+            let in_field = match kind {
+                TPREL_HI12 => value & !0xfff,
+                TPREL_LO12 | SECREL_LO12 => value & 0xfff,
+                _ => value,
+            };
+            let extracted = kind.extract(&applied.to_le_bytes());
+            assert_eq!(extracted.map(i128::from), Some(in_field), "{} {value:#x}", kind.name());
         }
     }
 

@@ -1,4 +1,4 @@
-//! Arm64 instructions, read by `yaxpeax-arm`: for views of machine code, and to read assembled lines back.
+//! Arm64 instructions, read by `yaxpeax-arm`: to read assembled lines back.
 
 use yaxpeax_arch::{Decoder, U8Reader};
 use yaxpeax_arm::armv8::a64::{InstDecoder, Instruction, Opcode, Operand};

@@ -4,7 +4,7 @@
 //! their own by architecture; a new one is a new file and a row in [`of`].
 
 pub mod aarch64;
-#[cfg(feature = "disassemble")]
+#[cfg(feature = "asm")]
 pub(crate) mod aarch64_decode;
 pub mod start_up;
 pub mod x86_64;
@@ -34,6 +34,7 @@ pub struct Arch {
 /// Where a thread's copy of the thread-local template lies, seen from its thread pointer (the two variants of
 /// "ELF Handling For Thread-Local Storage", chapter 3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ThreadPointer {
     /// The thread pointer points at the copy's end, rounded up to its alignment: variant II.
     BehindBlock,
@@ -151,6 +152,7 @@ impl Arch {
 
 /// How an architecture's instructions are written as hex digits, and what a relative field counts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Notation {
     /// Byte for byte, in the order of memory. The processor counts from the end of the instruction.
     Bytes,
@@ -161,6 +163,7 @@ pub enum Notation {
 /// What a relocation's value is computed from. S is the symbol's address (or its slot's or stub's, see
 /// [`Via`]), A the addend, P the address of the field, B the image base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Operand {
     /// S + A: wants a relocation at load time where the image may move.
     Address,
@@ -182,6 +185,7 @@ pub enum Operand {
 
 /// What a relocation means by its symbol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Via {
     /// The symbol itself.
     Direct,
@@ -212,6 +216,7 @@ impl Via {
 
 /// Why a relocation cannot be written into the bytes that it was put on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WrongInstruction {
     /// What would have been right.
     pub expected: &'static str,
@@ -230,11 +235,13 @@ pub(crate) struct RelocationRow {
     pub(crate) via: Via,
     /// Which values the field can hold.
     pub(crate) interval: (i128, i128),
-    /// What the value must be a multiple of, given the bytes in place; an error where they are no
+    /// What the value must be a multiple of, a power of two, given the bytes in place; an error where they are no
     /// instruction that has such a field.
     pub(crate) granule: fn(&[u8]) -> Result<u64, WrongInstruction>,
     /// Writes the value, known to be in the interval and a multiple of the granule, into the field.
     pub(crate) insert: fn(&mut [u8], i128),
+    /// The value that the field holds, as far as it holds it.
+    pub(crate) extract: fn(&[u8]) -> i64,
 }
 
 impl RelocationKind {
@@ -292,7 +299,7 @@ impl RelocationKind {
         self.operand() == Operand::Address && self.width() == 8
     }
 
-    /// What the value must be a multiple of, given the field's bytes as they stand.
+    /// What the value must be a multiple of, given the field's bytes as they stand: a power of two.
     ///
     /// # Errors
     /// When the bytes are no instruction that has a field of this kind.
@@ -303,6 +310,13 @@ impl RelocationKind {
     /// Writes `value` into `field`, [`width`](Self::width) bytes that keep what does not belong to it.
     pub(crate) fn insert(self, field: &mut [u8], value: i128) {
         (self.row().insert)(field, value);
+    }
+
+    /// The value that the field at the start of `bytes` holds, with a sign: where object files have no table of addends,
+    /// this is one. `None` where there are too few bytes.
+    pub(crate) fn extract(self, bytes: &[u8]) -> Option<i64> {
+        let row = self.row();
+        bytes.get(..row.width.into()).map(row.extract)
     }
 }
 
@@ -350,6 +364,10 @@ const fn number(
         let width = field.len();
         field.copy_from_slice(&value.to_le_bytes()[..width]);
     }
+    fn sign_extended(field: &[u8]) -> i64 {
+        let sign = if field.last().is_some_and(|byte| byte >> 7 == 1) { -1 } else { 0 };
+        field.iter().rev().fold(sign, |value, &byte| value << 8 | i64::from(byte))
+    }
     RelocationRow {
         name,
         width,
@@ -359,6 +377,7 @@ const fn number(
         interval,
         granule: any,
         insert: little_endian,
+        extract: sign_extended,
     }
 }
 

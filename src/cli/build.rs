@@ -15,12 +15,8 @@ use super::report::Report;
 use super::spec_file::{SpecFile, check_slice};
 use super::table::{Side, Table};
 use super::timings::{Timing, Timings};
-use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
+use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, linted, print};
 
-/// Write an executable for every target of a spec
-///
-/// A spec for one target gives `NAME`, with the suffix that its system wants; several give
-/// `NAME-TARGET` each. Where any target has an error, no file is written.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The spec; `-` reads it from standard input
@@ -98,6 +94,7 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let path = path.display().to_string();
         written.push(Written { target: target.name(), path, size });
     }
+    linted::check(&paths)?;
     print(arguments.print.format, &written, timings.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -130,6 +127,7 @@ fn to_stdout(
         bytes
     })?;
     for bytes in files {
+        linted::check_bytes("<stdout>", &bytes)?;
         print::bytes(&bytes)?;
     }
     print_timings(timings.as_ref());
@@ -143,6 +141,12 @@ fn paths(
     targets: &[FileTarget],
 ) -> Result<Vec<PathBuf>, Failure> {
     if let Some(output) = &arguments.output {
+        let name = output.to_string_lossy();
+        if output.is_dir() || name.ends_with(std::path::is_separator) {
+            let message =
+                format!("-o names a file, and {name} is a folder: use --out-dir for that");
+            return Err(Failure::Usage(message));
+        }
         return Ok(vec![output.clone()]);
     }
     let folder = arguments.out_dir.clone().unwrap_or_default();

@@ -7,7 +7,6 @@ use super::report::Report;
 use super::spec_file::SpecFile;
 use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
 
-/// Say everything that is wrong with a spec, and write nothing
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The spec; `-` reads it from standard input

@@ -6,9 +6,6 @@ use clap_complete::Shell;
 
 use super::{Failure, print};
 
-/// Write the completion script of a shell to standard output
-///
-/// For example: minild completions bash > ~/.local/share/bash-completion/completions/minild
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The shell

@@ -13,7 +13,6 @@ use super::spec_file::SpecFile;
 use super::table::{Side, Table};
 use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
 
-/// Show where everything goes, and why
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The spec; `-` reads it from standard input

@@ -19,7 +19,6 @@ use super::{Failure, print};
 
 mod sarif;
 
-/// Say which loaders' rules an executable breaks, whoever wrote it
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// ELF64, Mach-O and PE32+ files for x86-64 and arm64; `-` reads one from standard input

@@ -8,9 +8,6 @@ use clap_mangen::Man;
 
 use super::{Failure, print};
 
-/// Write the manual pages
-///
-/// Without a folder, that of minild itself goes to standard output: minild man | man -l -
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The folder to write `minild.1`, `minild-build.1` and so on to, made if it is not there

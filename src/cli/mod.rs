@@ -9,6 +9,7 @@ mod completions;
 mod inspect;
 mod layout;
 mod lint;
+mod linted;
 mod man;
 mod needs;
 mod new;
@@ -23,12 +24,14 @@ mod targets;
 mod test;
 mod timings;
 
+use std::ffi::OsStr;
 use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::builder::{PossibleValue, TypedValueParser};
 use clap::error::ErrorKind as UsageError;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use minild::error::nearest_name;
 use minild::target::{TARGETS, UNIVERSAL};
 use minild::{FileTarget, Options};
@@ -49,18 +52,81 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    New(new::Arguments),
-    Build(build::Arguments),
-    Run(run::Arguments),
-    Test(test::Arguments),
-    Check(check::Arguments),
-    Layout(layout::Arguments),
-    Inspect(inspect::Arguments),
-    Lint(lint::Arguments),
-    Targets(targets::Arguments),
-    Schema(schema::Arguments),
-    Completions(completions::Arguments),
-    Man(man::Arguments),
+    /// Write a commented spec to begin with
+    ///
+    /// Writes NAME.toml into the current folder. A file that is there already stays as it is.
+    New(Deferred<new::Arguments>),
+    /// Write an executable for every target of a spec
+    ///
+    /// A spec for one target gives `NAME`, with the suffix that its system wants; several give
+    /// `NAME-TARGET` each. Where any target has an error, no file is written.
+    Build(Deferred<build::Arguments>),
+    /// Build a spec into a temporary folder and run what it made
+    ///
+    /// The shared libraries that the spec `needs` are built beside it.
+    /// The program gets this command's input, output and environment, and minild ends with its exit status:
+    /// 128 and the signal's number where a signal ended it, 124 where --timeout did. Without --target it is built for this machine if
+    /// the spec is for it, else for the first target that has a runner here.
+    Run(Deferred<run::Arguments>),
+    /// Run the tests of specs on every target that has a runner here
+    ///
+    /// Programs run in the folder of their spec. A target without a runner is skipped by name, or failed with
+    /// --no-skip. The exit status is 1 if any test failed.
+    Test(Deferred<test::Arguments>),
+    /// Say everything that is wrong with a spec, and write nothing
+    Check(Deferred<check::Arguments>),
+    /// Show where everything goes, and why
+    Layout(Deferred<layout::Arguments>),
+    /// Show what an executable, a library or an object file consists of
+    ///
+    /// Of ELF64, Mach-O and PE32+, whoever wrote it. Without a part, an overview.
+    Inspect(Deferred<inspect::Arguments>),
+    /// Say which loaders' rules an executable breaks, whoever wrote it
+    Lint(Deferred<lint::Arguments>),
+    /// List the targets, and what can run here
+    Targets(Deferred<targets::Arguments>),
+    /// Write the JSON schema of specs to standard output
+    ///
+    /// An editor that knows TOML completes keys and says what they mean when the first line of a spec names
+    /// the schema: #:schema ./spec.schema.json
+    Schema(Deferred<schema::Arguments>),
+    /// Write the completion script of a shell to standard output
+    ///
+    /// For example: minild completions bash > ~/.local/share/bash-completion/completions/minild
+    Completions(Deferred<completions::Arguments>),
+    /// Write the manual pages
+    ///
+    /// Without a folder, that of minild itself goes to standard output: minild man | man -l -
+    Man(Deferred<man::Arguments>),
+}
+
+/// The arguments of a subcommand, described to `clap` only once it is the one that was asked for: nobody waits for the
+/// descriptions of all others.
+#[derive(Debug)]
+struct Deferred<A>(A);
+
+impl<A: clap::Args> clap::Args for Deferred<A> {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.defer(A::augment_args)
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        command.defer(A::augment_args_for_update)
+    }
+}
+
+impl<A: FromArgMatches> FromArgMatches for Deferred<A> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        A::from_arg_matches(matches).map(Self)
+    }
+
+    fn from_arg_matches_mut(matches: &mut ArgMatches) -> Result<Self, clap::Error> {
+        A::from_arg_matches_mut(matches).map(Self)
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.update_from_arg_matches(matches)
+    }
 }
 
 /// What every command that links takes.
@@ -88,7 +154,7 @@ impl LinkArguments {
 #[derive(Debug, clap::Args)]
 struct TargetArguments {
     /// Only this target of the spec; may be given several times. `host` is this machine
-    #[arg(long = "target", value_name = "TARGET", value_parser = target)]
+    #[arg(long = "target", value_name = "TARGET", value_parser = TargetParser, hide_possible_values = true)]
     targets: Vec<FileTarget>,
 }
 
@@ -122,8 +188,44 @@ fn target(name: &str) -> Result<FileTarget, String> {
     let names = TARGETS.iter().map(|row| row.name).chain(UNIVERSAL.iter().map(|row| row.name));
     name.parse().map_err(|error| match nearest_name(name, names) {
         Some(near) => format!("{error}; did you mean `{near}`?"),
-        None => format!("{error}; `minild targets` lists all"),
+        None => match members(name)[..] {
+            [] => format!("{error}; `minild targets` lists all"),
+            [ref first @ .., last] => {
+                let several = first.join("`, `");
+                format!("`{name}` is no target, but what several have: `{several}` and `{last}`")
+            }
+        },
     })
+}
+
+/// Reads a target, and tells shells which there are.
+#[derive(Clone)]
+struct TargetParser;
+
+impl TypedValueParser for TargetParser {
+    type Value = FileTarget;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        argument: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<FileTarget, clap::Error> {
+        target.parse_ref(command, argument, value)
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let names = TARGETS.iter().map(|row| row.name).chain(UNIVERSAL.iter().map(|row| row.name));
+        Some(Box::new(names.chain(["host"]).map(PossibleValue::new)))
+    }
+}
+
+/// The targets of an architecture or an operating system.
+fn members(name: &str) -> Vec<&'static str> {
+    let is_member = |target: &&minild::target::TargetRow| {
+        target.target.architecture.name() == name || target.target.operating_system.name() == name
+    };
+    TARGETS.iter().filter(is_member).map(|row| row.name).collect()
 }
 
 /// Reads a time in seconds: `60`, `0.5`.
@@ -158,50 +260,50 @@ fn command() -> clap::Command {
 
 /// Runs the command line that this process was started with.
 pub(crate) fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let matches = command().get_matches();
+    let name = matches.subcommand_name().unwrap_or_default();
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     arguments.color.write_global();
     let (format, result) = match &arguments.command {
-        Command::New(arguments) => (arguments.print.format, new::new(arguments)),
-        Command::Build(arguments) => (arguments.print.format, build::build(arguments)),
-        Command::Run(arguments) => (Format::Text, run::run(arguments)),
-        Command::Test(arguments) => (arguments.print.format, test::test(arguments)),
-        Command::Check(arguments) => (arguments.print.format, check::check(arguments)),
-        Command::Layout(arguments) => (arguments.print.format, layout::layout(arguments)),
-        Command::Inspect(arguments) => (arguments.print.format, inspect::run(arguments)),
-        Command::Lint(arguments) => (arguments.error_format(), lint::lint(arguments)),
-        Command::Targets(arguments) => (arguments.print.format, targets::targets(arguments)),
-        Command::Schema(arguments) => (Format::Text, schema::schema(arguments)),
-        Command::Completions(arguments) => (Format::Text, completions::completions(arguments)),
-        Command::Man(arguments) => (Format::Text, man::man(arguments)),
+        Command::New(Deferred(arguments)) => (arguments.print.format, new::new(arguments)),
+        Command::Build(Deferred(arguments)) => (arguments.print.format, build::build(arguments)),
+        Command::Run(Deferred(arguments)) => (Format::Text, run::run(arguments)),
+        Command::Test(Deferred(arguments)) => (arguments.print.format, test::test(arguments)),
+        Command::Check(Deferred(arguments)) => (arguments.print.format, check::check(arguments)),
+        Command::Layout(Deferred(arguments)) => (arguments.print.format, layout::layout(arguments)),
+        Command::Inspect(Deferred(arguments)) => (arguments.print.format, inspect::run(arguments)),
+        Command::Lint(Deferred(arguments)) => (arguments.error_format(), lint::lint(arguments)),
+        Command::Targets(Deferred(arguments)) => {
+            (arguments.print.format, targets::targets(arguments))
+        }
+        Command::Schema(Deferred(arguments)) => (Format::Text, schema::schema(arguments)),
+        Command::Completions(Deferred(arguments)) => {
+            (Format::Text, completions::completions(arguments))
+        }
+        Command::Man(Deferred(arguments)) => (Format::Text, man::man(arguments)),
     };
-    result.unwrap_or_else(|failure| end(format, failure))
+    result.unwrap_or_else(|failure| end(format, name, failure))
 }
 
-/// Tells what is wrong with the command line, with the usage of the subcommand that it names.
-fn usage(message: String) -> ! {
-    let mut command = Arguments::command();
-    command.build();
-    // What may stand in front of a subcommand (`--color never`) has no subcommand's name.
-    let mut words = std::env::args().skip(1);
-    let name = words.find(|word| command.find_subcommand(word).is_some());
-    let command = match name {
-        Some(name) => command.find_subcommand_mut(name).expect("it was found"),
-        None => &mut command,
-    };
-    command.error(UsageError::ArgumentConflict, message).exit()
-}
-
-/// Tells why, and with which status this process ends.
-fn end(format: Format, failure: Failure) -> ExitCode {
+/// Tells why the command called `name` did not do what was asked, and with which status this process ends.
+fn end(format: Format, name: &str, failure: Failure) -> ExitCode {
     match failure {
-        Failure::Usage(message) => usage(message),
+        Failure::Usage(message) => {
+            let mut command = command();
+            command.build();
+            let usage = UsageError::ArgumentConflict;
+            match command.find_subcommand_mut(name) {
+                Some(known) => known.error(usage, message).exit(),
+                None => command.error(usage, message).exit(),
+            }
+        }
         Failure::Report(report) => match report.print(format) {
             Ok(()) => ExitCode::FAILURE,
-            Err(error) => end(Format::Text, Failure::Output(error)),
+            Err(error) => end(Format::Text, name, Failure::Output(error)),
         },
         Failure::Other(message) => match Report::of_message(message).print(format) {
             Ok(()) => ExitCode::FAILURE,
-            Err(error) => end(Format::Text, Failure::Output(error)),
+            Err(error) => end(Format::Text, name, Failure::Output(error)),
         },
         // Whoever reads has seen enough (`minild layout … | head`).
         Failure::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
@@ -228,6 +330,7 @@ mod tests {
         assert_eq!(target("x86_64-unknown-linux-gnu"), Ok(minild::Target::X86_64_LINUX.into()));
         assert!(target("x86-64-linux").unwrap_err().contains("`x86_64-linux`"));
         assert!(target("pdp11-unix").unwrap_err().contains("minild targets"));
+        assert!(target("uefi").unwrap_err().ends_with("`x86_64-uefi` and `aarch64-uefi`"));
     }
 
     #[test]

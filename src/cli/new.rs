@@ -13,9 +13,6 @@ use serde::Serialize;
 
 use super::{Failure, Format, PrintArguments, print};
 
-/// Write a commented spec to begin with
-///
-/// Writes NAME.toml into the current folder. A file that is there already stays as it is.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// What the program is called: letters, digits, `-`, `_` and dots

@@ -11,15 +11,9 @@ use minild::{FileTarget, Program, Target};
 
 use super::needs::Needs;
 use super::spec_file::{SpecFile, check_slice, link_to};
-use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
+use super::{Failure, LinkArguments, TargetArguments, linted, temporary_folder};
 use crate::run::{Ending, Job, NoRunner, Runner};
 
-/// Build a spec into a temporary folder and run what it made
-///
-/// The shared libraries that the spec `needs` are built beside it.
-/// The program gets this command's input, output and environment, and minild ends with its exit status:
-/// 128 and the signal's number where a signal ended it, 124 where --timeout did. Without --target it is built for this machine if
-/// the spec is for it, else for the first target that has a runner here.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The spec; `-` reads it from standard input
@@ -57,6 +51,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         link_to(target, programs, &options, &executable)
     })?;
     needs.build(target, folder.path(), &options)?;
+    linted::check_folder(folder.path())?;
 
     let job = Job {
         file: &executable,

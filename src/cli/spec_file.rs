@@ -36,7 +36,10 @@ impl SpecFile {
             _ => PathBuf::from("."),
         };
         // An error's place in the text is that of the bytes: up to the first that is no UTF-8 they agree.
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = match str::from_utf8(&bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => String::from_utf8_lossy(&bytes).into_owned(),
+        };
         let source = Source { name, text };
         match spec::read_bytes(&bytes, &folder) {
             Ok(spec) => {

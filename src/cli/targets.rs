@@ -10,7 +10,6 @@ use super::table::{Side, Table};
 use super::{Failure, Format, PrintArguments, print};
 use crate::run::Runner;
 
-/// List the targets, and what can run here
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     #[command(flatten)]

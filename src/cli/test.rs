@@ -19,17 +19,14 @@ use super::needs::Needs;
 use super::report::Report;
 use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{
-    Failure, Format, LinkArguments, PrintArguments, TargetArguments, print, temporary_folder,
+    Failure, Format, LinkArguments, PrintArguments, TargetArguments, linted, print,
+    temporary_folder,
 };
 use crate::run::{Ending, Job, Machine, NoRunner, Outcome, Runner};
 
 /// How long a run may take where its test does not say it: emulators on busy machines are slow.
 const DEFAULT_LIMIT: Duration = Duration::from_mins(1);
 
-/// Run the tests of specs on every target that has a runner here
-///
-/// Programs run in the folder of their spec. A target without a runner is skipped by name, or failed with
-/// --no-skip. The exit status is 1 if any test failed.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The specs; `-` reads one from standard input
@@ -210,6 +207,7 @@ impl Built {
         for &target in &targets {
             needs.build(target, &folder.path().join(target.name()), &options)?;
         }
+        linted::check_folder(folder.path())?;
         Ok(Self { file, executables, _folder: folder })
     }
 
@@ -280,13 +278,9 @@ impl<'b> Boots<'b> {
 
     /// The outcome of the next run on this target.
     fn outcome(&mut self, run: &Run<'_>, machine: &Machine) -> io::Result<Outcome> {
-        if let Some(what) = Self::lacks(run) {
-            return Err(io::Error::other(format!("firmware gives an image no {what}")));
-        }
         let outcomes = self.outcomes.entry(run.target).or_insert_with(|| {
             let runs: Vec<_> = self.specs.iter().flat_map(Built::runs).collect();
             let runs = runs.iter().filter(|other| other.target == run.target);
-            let runs = runs.filter(|other| Self::lacks(other).is_none());
             let jobs: Vec<_> = runs.map(|run| (&run.job, run.limit)).collect();
             machine.captured(&jobs).map(VecDeque::from)
         });
@@ -294,12 +288,6 @@ impl<'b> Boots<'b> {
             Ok(outcomes) => outcomes.pop_front().ok_or_else(|| io::Error::other("it was not run")),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         }
-    }
-
-    /// What a test wants of its surroundings that firmware does not have.
-    fn lacks(run: &Run<'_>) -> Option<&'static str> {
-        let environment = (!run.job.environment.is_empty()).then_some("environment");
-        environment.or((!run.test.stdin().is_empty()).then_some("standard input"))
     }
 }
 

@@ -34,6 +34,7 @@ use crate::units::{Address, Align, FileOffset, Size};
 
 /// A section of the program on its way into an output section.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Member {
     /// Which section; those that the link made itself follow the program's.
     pub section: SectionId,
@@ -47,6 +48,7 @@ pub struct Member {
 
 /// A section of the program at its place in an output section.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Piece {
     /// Which section; those that the link made itself follow the program's.
     pub section: SectionId,
@@ -62,6 +64,7 @@ pub struct Piece {
 
 /// Sections of one purpose, one behind the other, before they have an address.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OutputSection {
     /// Its name in the format.
     pub name: Cow<'static, str>,
@@ -83,6 +86,7 @@ impl OutputSection {
 
 /// A segment of the plan with the output sections that this program has.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct GatheredSegment {
     /// Its row of the plan.
     pub row: &'static SegmentRow,
@@ -92,6 +96,7 @@ pub struct GatheredSegment {
 
 /// What the loader writes into a word.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum LoadValue {
     /// The symbol's address.
     #[default]
@@ -108,6 +113,7 @@ pub enum LoadValue {
 
 /// A word that the loader, or start-up code in its place, writes when the program is loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct LoadRelocation {
     /// The section that the word lies in.
     pub section: SectionId,
@@ -133,6 +139,7 @@ impl LoadRelocation {
 
 /// An import that something refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct KeptImport {
     /// Which import.
     pub import: ImportId,
@@ -148,6 +155,7 @@ pub struct KeptImport {
 
 /// A symbol for the file's symbol table.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct NamedSymbol<'p> {
     /// Which symbol.
     pub id: SymbolId,
@@ -235,6 +243,7 @@ impl Gathered<'_> {
 
 /// Why there is a gap before something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reason {
     /// There is none, or nothing to explain.
     None,
@@ -259,6 +268,7 @@ impl std::fmt::Display for Reason {
 
 /// Bytes that nothing lies in, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Gap {
     /// How many bytes of memory.
     pub size: Size,
@@ -268,6 +278,7 @@ pub struct Gap {
 
 /// An output section at its final place.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct LaidOutSection {
     /// Its name in the format.
     pub name: Cow<'static, str>,
@@ -291,6 +302,7 @@ pub struct LaidOutSection {
 
 /// A segment at its final place.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Segment {
     /// Its name, in the format or for people.
     pub name: &'static str,
@@ -316,6 +328,7 @@ pub struct Segment {
 
 /// Where the template lies that each thread's variables are copied from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Template {
     /// Its first byte, at a multiple of its alignment.
     pub start: Address,
@@ -357,6 +370,7 @@ impl Body {
 
 /// Where everything lies, in memory and in the file: every number is final.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Layout {
     /// What it was laid out for.
     pub target: Target,

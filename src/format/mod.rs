@@ -5,6 +5,7 @@
 //! (the bytes of those tables) and `seal` (what depends on all other bytes). The passes drive them
 //! through `Format` and know none by name.
 
+mod checks;
 pub mod elf;
 pub mod layout;
 pub mod macho;

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::mem;
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -12,8 +13,11 @@ use tempfile::NamedTempFile;
 use crate::error::{Error, ErrorKind};
 use crate::units::{FileOffset, Size};
 
-/// Bytes copied or read back at a time.
+/// Bytes read back at a time; and a file of no more is gathered in memory, and written at once.
 const CHUNK: usize = 1 << 20;
+
+/// Bytes of a larger file that are written at a time.
+const BUFFERED: usize = 1 << 16;
 
 /// Bytes of padding written at a time.
 const FILLED: usize = 512;
@@ -31,6 +35,8 @@ pub struct Output {
 #[derive(Debug)]
 enum Sink {
     Memory(Vec<u8>),
+    /// All bytes of a file that is small so far, and the file that they go to.
+    Small(Vec<u8>, File),
     File(BufWriter<File>),
     Nothing,
 }
@@ -45,7 +51,7 @@ impl Output {
     /// Writes to `file`, which is empty and open for reading and writing.
     #[must_use]
     pub fn file(file: File) -> Self {
-        Self { sink: Sink::File(BufWriter::new(file)), start: 0, position: 0 }
+        Self { sink: Sink::Small(Vec::new(), file), start: 0, position: 0 }
     }
 
     /// Keeps nothing: only what is wrong is of interest.
@@ -68,8 +74,22 @@ impl Output {
     /// # Errors
     /// When there is not so much memory.
     pub(crate) fn reserve(&mut self, size: Size) -> io::Result<()> {
-        if let Sink::Memory(memory) = &mut self.sink {
+        self.expect(size.0)?;
+        if let Sink::Memory(memory) | Sink::Small(memory, _) = &mut self.sink {
             memory.try_reserve_exact(len(size.0)?).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        }
+        Ok(())
+    }
+
+    /// Before `more` bytes come: a file that is small no longer leaves memory.
+    fn expect(&mut self, more: u64) -> io::Result<()> {
+        let Sink::Small(memory, file) = &mut self.sink else { return Ok(()) };
+        if (memory.len() as u64).saturating_add(more) <= CHUNK as u64 {
+            return Ok(());
+        }
+        file.write_all(memory)?;
+        if let Sink::Small(_, file) = mem::replace(&mut self.sink, Sink::Nothing) {
+            self.sink = Sink::File(BufWriter::with_capacity(BUFFERED, file));
         }
         Ok(())
     }
@@ -82,9 +102,10 @@ impl Output {
 
     /// Appends `bytes`.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.expect(bytes.len() as u64)?;
         self.position += bytes.len() as u64;
         match &mut self.sink {
-            Sink::Memory(memory) => {
+            Sink::Memory(memory) | Sink::Small(memory, _) => {
                 memory.extend_from_slice(bytes);
                 Ok(())
             }
@@ -99,8 +120,9 @@ impl Output {
     /// When the file is longer already: the layout would overlap.
     pub(crate) fn pad_to(&mut self, offset: FileOffset, fill: u8) -> io::Result<()> {
         let missing = offset.0.checked_sub(self.position).expect("pieces ascend in the file");
+        self.expect(missing)?;
         match &mut self.sink {
-            Sink::Memory(memory) => {
+            Sink::Memory(memory) | Sink::Small(memory, _) => {
                 memory.resize(memory.len() + len(missing)?, fill);
             }
             Sink::File(file) => {
@@ -127,9 +149,10 @@ impl Output {
         let mut source = File::open(path)?;
         let held = source.metadata()?.len().saturating_sub(offset);
         source.seek(SeekFrom::Start(offset))?;
+        self.expect(len)?;
         let mut source = source.take(len);
         let copied = match &mut self.sink {
-            Sink::Memory(memory) => source.read_to_end(memory)? as u64,
+            Sink::Memory(memory) | Sink::Small(memory, _) => source.read_to_end(memory)? as u64,
             Sink::File(file) => io::copy(&mut source, file)?,
             Sink::Nothing => held.min(len),
         };
@@ -147,7 +170,9 @@ impl Output {
     /// whole number of pages.
     pub(crate) fn read_back(&mut self, mut reader: impl FnMut(&[u8])) -> io::Result<()> {
         match &mut self.sink {
-            Sink::Memory(memory) => reader(&memory[memory.len() - len(self.position)?..]),
+            Sink::Memory(memory) | Sink::Small(memory, _) => {
+                reader(&memory[memory.len() - len(self.position)?..]);
+            }
             Sink::File(file) => {
                 file.seek(SeekFrom::Start(self.start))?;
                 let mut chunk = Vec::with_capacity(CHUNK);
@@ -168,7 +193,7 @@ impl Output {
     /// Replaces bytes that were written before.
     pub(crate) fn patch(&mut self, offset: FileOffset, bytes: &[u8]) -> io::Result<()> {
         match &mut self.sink {
-            Sink::Memory(memory) => {
+            Sink::Memory(memory) | Sink::Small(memory, _) => {
                 let start = len(self.start + offset.0)?;
                 memory[start..start + bytes.len()].copy_from_slice(bytes);
                 Ok(())
@@ -189,6 +214,10 @@ impl Output {
     pub fn finish(self) -> io::Result<Vec<u8>> {
         match self.sink {
             Sink::Memory(memory) => Ok(memory),
+            Sink::Small(memory, mut file) => {
+                file.write_all(&memory)?;
+                Ok(Vec::new())
+            }
             Sink::File(mut file) => {
                 file.flush()?;
                 Ok(Vec::new())

@@ -41,6 +41,7 @@ pub struct TableId(pub(crate) u8);
 
 /// What an output section is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Role {
     /// The program's sections of one kind.
     Kind(SectionKind),
@@ -73,6 +74,7 @@ pub struct SectionRow {
 
 /// What is special about a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SegmentRole {
     /// Nothing: it lies in memory as it is.
     Plain,
@@ -115,6 +117,7 @@ pub struct SegmentRow {
 
 /// How file offsets follow addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Placement {
     /// A segment's file offset equals its address modulo the page size, so segments follow each other in
     /// the file without padding.
@@ -126,6 +129,7 @@ pub enum Placement {
 
 /// Where slots of imports lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ImportSlots {
     /// Among the other slots.
     AmongOthers,
@@ -135,6 +139,7 @@ pub enum ImportSlots {
 
 /// How initialisers are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum InitList {
     /// Pointers to them.
     Pointers,
@@ -144,6 +149,7 @@ pub enum InitList {
 
 /// How code gets at thread-local variables.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum ThreadLocals {
     /// Not at all: the system knows none.
     None,
@@ -202,6 +208,7 @@ pub struct TlsDirectory {
 
 /// How an image can pass on what it imports: an export that is another library's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Forwards {
     /// Not at all: every export is a place of the image.
     Never,
@@ -214,6 +221,7 @@ pub enum Forwards {
 /// What the system does when it loads a program, as far as it decides what the link has to add.
 #[derive(Clone, Copy, Debug)]
 #[allow(clippy::struct_excessive_bools)] // each is a question that a system answers by itself
+#[non_exhaustive]
 pub struct Loader {
     /// Whether it applies the relocations that are left for load time; if not, the program must.
     pub relocates: bool,
@@ -236,6 +244,7 @@ pub struct Loader {
 
 /// The numbers of a layout.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub struct Rules {
     /// Where the first byte of the image lies.
     pub image_base: Address,

@@ -1,8 +1,8 @@
 //! The crate `object`: its kinds of sections, symbols and relocations.
 //!
 //! What means the same on both sides converts with `From`; what one side alone can say, with `TryFrom`, and
-//! [`NoEquivalent`] names it. Relocations of object files count from different places, and [`relocation`] says how far
-//! apart those are.
+//! [`NoEquivalent`] names it. Relocations of object files count from different places and have their addends in
+//! different ones; [`read_relocation`] knows both, and [`relocation`] is for who has the number of one alone.
 //!
 //! ```
 //! use minild::interop::object::{object, relocation};
@@ -24,7 +24,7 @@ use object::{
     BinaryFormat, RelocationEncoding, RelocationFlags, SymbolKind, SymbolScope, elf, macho, pe,
 };
 
-use crate::arch::{aarch64, x86_64};
+use crate::arch::{Operand, aarch64, x86_64};
 use crate::program::{Binding, RelocationKind, SectionKind, SymbolType};
 use crate::target::{Architecture, OperatingSystem, Target};
 
@@ -159,18 +159,82 @@ impl TryFrom<SymbolScope> for Binding {
 
 /// What a relocation of an object file is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Relocated {
     /// Its kind.
     pub kind: RelocationKind,
-    /// What is to be added to the addend that the object file says, in its table or in the section's bytes: the
-    /// distance between the place that it counts from and the field's first byte.
+    /// Of [`read_relocation`], the addend. Of [`relocation`], what is to be added to the one that the object file
+    /// says: the distance between the place that it counts from and the field's first byte.
     pub addend: i64,
+}
+
+/// A relocation as `object` reads it from a file, with its addend, wherever the file has that.
+///
+/// `field` is the section's bytes from the relocation's offset on, as many as there are. ELF files have addends in a
+/// table, COFF files in the bytes, Mach-O files in the bytes of data and of x86-64 code, and in a relocation of their own
+/// for arm64 code. `object` counts some of what is here counted into `Relocation::addend`: take this one instead of it.
+///
+/// What only the caller knows is its symbol. Where [`target`](object::Relocation::target) is a section, a Mach-O file's
+/// addend is an address in the object file, from which the section's own is to be subtracted; where it counts from the
+/// field (`r_pcrel`), it is the distance to that address, and the address of the field's end is to be added. Where there
+/// is a [`subtractor`](object::Relocation::subtractor), that is a second relocation at the same offset, of the kind `sub64` or
+/// `sub32`, as wide as this one.
+///
+/// ```
+/// use minild::interop::object::object::{self, Object, ObjectSection, RelocationTarget};
+/// use minild::interop::object::read_relocation;
+/// use minild::Architecture;
+///
+/// /// What a section's relocations mean: offset, name of the kind, symbol, addend.
+/// fn relocations(
+///     file: &object::File<'_>,
+///     section: &object::Section<'_, '_>,
+/// ) -> Result<Vec<(u64, &'static str, object::SymbolIndex, i64)>, Box<dyn std::error::Error>> {
+///     let architecture = Architecture::try_from(file.architecture())?;
+///     let data = section.data()?;
+///     let mut relocations = Vec::new();
+///     for (offset, relocation) in section.relocations() {
+///         let field = data.get(usize::try_from(offset)?..).unwrap_or_default();
+///         let read = read_relocation(architecture, &relocation, field)?;
+///         let RelocationTarget::Symbol(symbol) = relocation.target() else { continue };
+///         relocations.push((offset, read.kind.name(), symbol, read.addend));
+///     }
+///     Ok(relocations)
+/// }
+/// ```
+///
+/// # Errors
+/// [`NoEquivalent`], as [`relocation`].
+pub fn read_relocation(
+    architecture: Architecture,
+    relocation: &object::Relocation,
+    field: &[u8],
+) -> Result<Relocated, NoEquivalent> {
+    let flags = relocation.flags();
+    let Relocated { kind, addend } = self::relocation(architecture, flags)?;
+    // Of a field that does not lie in its section the link tells.
+    // COFF and Mach-O have one number for both, and the instruction says which it is.
+    let word = usize::try_from(kind.width()).ok().and_then(|width| field.get(..width));
+    let is_jump = |word| aarch64::JUMP26.granule(word).is_ok();
+    let kind =
+        if kind == aarch64::CALL26 && word.is_some_and(is_jump) { aarch64::JUMP26 } else { kind };
+    let in_field = || kind.extract(field).unwrap_or(0);
+    let said = match flags {
+        // In `adrp` stand bytes, though what it will hold are pages (lld/COFF/Chunks.cpp, `applyArm64Addr`).
+        RelocationFlags::Coff { .. } if kind.operand() == Operand::Page => in_field() >> 12,
+        // `ARM64_RELOC_ADDEND`; the bytes of arm64 instructions say nothing (lld/MachO/Arch/ARM64Common.cpp,
+        // `getEmbeddedAddend`).
+        RelocationFlags::MachO { .. } if kind.is_in_instruction() => relocation.addend(),
+        RelocationFlags::Coff { .. } | RelocationFlags::MachO { .. } => in_field(),
+        _ => relocation.addend(),
+    };
+    Ok(Relocated { kind, addend: said.wrapping_add(addend) })
 }
 
 /// The relocation that these flags ask for.
 ///
-/// The addend of an ELF file stands in its table and counts as it does here. COFF and Mach-O files have theirs in the
-/// section's bytes, which the caller reads (`object`'s `Relocation::implicit_addend` says which it is).
+/// The addend of an ELF file stands in its table and counts as it does here. For COFF and Mach-O files, whose addends
+/// stand in several places, [`read_relocation`] reads it.
 ///
 /// # Errors
 /// [`NoEquivalent`]: one that links nothing (`R_X86_64_NONE`), or that wants what minild does not make.
@@ -383,6 +447,114 @@ mod tests {
             assert_eq!(SymbolKind::from(symbol_type).try_into(), Ok(symbol_type));
         }
         assert_eq!(SymbolScope::from(Binding::Local).try_into(), Ok(Binding::Local));
+    }
+
+    /// Kind and addend of a relocation with these flags on these bytes, written into an object file and read from it.
+    fn read(
+        format: BinaryFormat,
+        architecture: Architecture,
+        flags: RelocationFlags,
+        field: &[u8],
+    ) -> (&'static str, i64) {
+        use object::write::{Object, Relocation, SymbolSection};
+        use object::{Object as _, ObjectSection as _};
+
+        let mut file = Object::new(format, architecture.into(), object::Endianness::Little);
+        let section =
+            file.add_section(b"__DATA".to_vec(), b"s".to_vec(), object::SectionKind::Data);
+        file.append_section_data(section, field, 8);
+        let symbol = file.add_symbol(object::write::Symbol {
+            name: b"g".to_vec(),
+            value: 0,
+            size: 0,
+            kind: SymbolKind::Data,
+            scope: SymbolScope::Linkage,
+            weak: false,
+            section: SymbolSection::Undefined,
+            flags: object::SymbolFlags::None,
+        });
+        // What the writer adds for the distance to the field's end is not to change the field's bytes.
+        let addend = match flags {
+            RelocationFlags::Coff { typ: pe::IMAGE_REL_ARM64_REL32 }
+            | RelocationFlags::MachO {
+                r_type: macho::X86_64_RELOC_BRANCH, r_pcrel: true, ..
+            } if architecture == Architecture::X86_64 || format == BinaryFormat::Coff => -4,
+            RelocationFlags::MachO { r_type: macho::X86_64_RELOC_SIGNED_1, .. }
+                if architecture == Architecture::X86_64 =>
+            {
+                -5
+            }
+            _ => 0,
+        };
+        let relocation = Relocation { offset: 0, symbol, addend, flags };
+        file.add_relocation(section, relocation).expect("known to the writer");
+        let bytes = file.write().expect("an object file");
+
+        let file = object::File::parse(&*bytes).expect("an object file");
+        let section = file.sections().next().expect("the one section");
+        let (_, relocation) = section.relocations().next().expect("the one relocation");
+        let data = section.data().expect("its bytes");
+        assert_eq!(data, field);
+        let read = read_relocation(architecture, &relocation, data).expect("known");
+        (read.kind.name(), read.addend)
+    }
+
+    /// Words as `llvm-mc -triple=aarch64-windows -filetype=obj` wrote them.
+    #[test]
+    fn addends_of_arm64_coff_stand_in_its_bytes() {
+        for (typ, word, expected) in [
+            (pe::IMAGE_REL_ARM64_PAGEBASE_REL21, 0xf000_0900, ("page21", 0x123)), // adrp x0, g+0x123
+            (pe::IMAGE_REL_ARM64_PAGEBASE_REL21, 0xf0ff_ffe0, ("page21", -1)),    // adrp x0, g-1
+            (pe::IMAGE_REL_ARM64_PAGEOFFSET_12A, 0x9104_8c00, ("pageoff12", 0x123)), // add x0, x0, :lo12:g+0x123
+            (pe::IMAGE_REL_ARM64_PAGEOFFSET_12L, 0xf940_0c01, ("pageoff12", 0x18)), // ldr x1, [x0, :lo12:g+0x18]
+            (pe::IMAGE_REL_ARM64_PAGEOFFSET_12L, 0x3940_1401, ("pageoff12", 5)), // ldrb w1, [x0, :lo12:g+5]
+            (pe::IMAGE_REL_ARM64_PAGEOFFSET_12L, 0x3dc0_0801, ("pageoff12", 0x20)), // ldr q1, [x0, :lo12:g+0x20]
+            (pe::IMAGE_REL_ARM64_REL21, 0x7000_0000, ("adr21", 3)),                 // adr x0, g+3
+            (pe::IMAGE_REL_ARM64_BRANCH26, 0x9400_0002, ("call26", 8)),             // bl g+8
+            (pe::IMAGE_REL_ARM64_BRANCH26, 0x17ff_ffff, ("jump26", -4)),            // b g-4
+            (pe::IMAGE_REL_ARM64_BRANCH19, 0x5400_0040, ("branch19", 8)),           // b.eq g+8
+            (pe::IMAGE_REL_ARM64_BRANCH14, 0x3608_0020, ("branch14", 4)), // tbz x0, #1, g+4
+            (pe::IMAGE_REL_ARM64_SECREL_LOW12A, 0x9100_2000, ("secrel_lo12", 8)), // add x0, x0, :secrel_lo12:g+8
+            (pe::IMAGE_REL_ARM64_ADDR32, 6, ("abs32", 6)),                        // .word g+6
+            (pe::IMAGE_REL_ARM64_REL32, 4, ("rel32", 0)),                         // .word g-.
+            (pe::IMAGE_REL_ARM64_ADDR32NB, 7, ("rva32", 7)),                      // .rva g+7
+        ] {
+            let flags = RelocationFlags::Coff { typ };
+            let field = u32::to_le_bytes(word);
+            let read = read(BinaryFormat::Coff, Architecture::Aarch64, flags, &field);
+            assert_eq!(read, expected, "{word:#010x}");
+        }
+        let flags = RelocationFlags::Coff { typ: pe::IMAGE_REL_ARM64_ADDR64 };
+        let pointer = i64::to_le_bytes(-5);
+        let read = read(BinaryFormat::Coff, Architecture::Aarch64, flags, &pointer);
+        assert_eq!(read, ("abs64", -5));
+    }
+
+    /// Bytes as `llvm-mc -triple=x86_64-apple-macos -filetype=obj` wrote them.
+    #[test]
+    fn addends_of_macho_stand_in_the_bytes_of_x86_64_and_of_data() {
+        let flags =
+            |r_type, r_pcrel, r_length| RelocationFlags::MachO { r_type, r_pcrel, r_length };
+        let call = flags(macho::X86_64_RELOC_BRANCH, true, 2);
+        // call _g+3; cmpb $5, _g(%rip), where the instruction ends a byte behind its field
+        let compare = flags(macho::X86_64_RELOC_SIGNED_1, true, 2);
+        for (flags, field, expected) in [(call, 3, ("call32", -1)), (compare, -1, ("rel32", -5))] {
+            let field = i32::to_le_bytes(field);
+            assert_eq!(read(BinaryFormat::MachO, Architecture::X86_64, flags, &field), expected);
+        }
+        for (architecture, r_type) in [
+            (Architecture::X86_64, macho::X86_64_RELOC_UNSIGNED),
+            (Architecture::Aarch64, macho::ARM64_RELOC_UNSIGNED),
+        ] {
+            let field = 9u64.to_le_bytes();
+            let read = read(BinaryFormat::MachO, architecture, flags(r_type, false, 3), &field);
+            assert_eq!(read, ("abs64", 9));
+        }
+        // Of arm64 code the bytes say nothing.
+        let page = flags(macho::ARM64_RELOC_PAGE21, true, 2);
+        let field = 0xf000_0900_u32.to_le_bytes();
+        let read = read(BinaryFormat::MachO, Architecture::Aarch64, page, &field);
+        assert_eq!(read, ("page21", 0));
     }
 
     #[test]

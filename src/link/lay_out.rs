@@ -94,12 +94,12 @@ fn check_alignments(gathered: &Gathered<'_>, rules: &Rules) -> Result<()> {
         let greatest =
             if is_thread_local { rules.greatest_tls_align } else { rules.greatest_align };
         for member in &section.members {
-            let place = Place::Section { section: member.section, offset: 0 };
+            let wish = |key| Place::SectionWish { section: member.section, key };
             let align = member.align;
             if is_thread_local && member.at.is_some() {
                 let message = "a thread-local variable lies at another address in every thread, at none that can be \
                                said";
-                errors.push(Error::new(ErrorKind::Conflict, message).at(place.clone(), ""));
+                errors.push(Error::new(ErrorKind::Conflict, message).at(wish("at"), ""));
             }
             if align <= greatest {
                 continue;
@@ -117,7 +117,7 @@ fn check_alignments(gathered: &Gathered<'_>, rules: &Rules) -> Result<()> {
             };
             errors.push(
                 Error::new(ErrorKind::Unsupported, message)
-                    .at(place, "")
+                    .at(wish("align"), "")
                     .value(align.get().into(), 1..=greatest.get().into()),
             );
         }
@@ -342,7 +342,7 @@ fn check_at(
     free: Address,
     before: Option<&Piece>,
 ) -> Result<(), Error> {
-    let place = Place::Section { section: member.section, offset: 0 };
+    let place = Place::SectionWish { section: member.section, key: "at" };
     if at.align_down(member.align) != at {
         let message =
             format!("it is to lie at {at}, which is no multiple of its alignment {}", member.align);

@@ -16,7 +16,8 @@
 //! # program.entry = Some(start);
 //! # let options = Options::default();
 //!
-//! // Names meet: every symbol has one definition now.
+//! // Ids name something; names meet: every symbol has one definition now.
+//! link::check_ids(&program)?;
 //! Elf::check(&program)?;
 //! let resolved = link::resolve(&program, Elf::loader(&program))?;
 //! assert_eq!(resolved.entry(), Some(start));
@@ -40,17 +41,21 @@
 //! let mut output = Output::memory();
 //! link::write(&synthesized, &linked, &mut output)?;
 //! Elf::seal(&linked, &options, &mut output)?;
-//! assert_eq!(output.finish()?, minild::link(&program, &options)?.bytes);
+//! let file = output.finish()?;
+//! assert_eq!(file, minild::link(&program, &options)?.bytes);
+//! # assert!(minild::view::lint::lint(&file)?.findings.is_empty());
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 mod gather;
+mod ids;
 mod lay_out;
 mod relocate;
 mod resolve;
 mod synthesize;
 
 pub use gather::gather;
+pub use ids::check_ids;
 pub use lay_out::{lay_out_body, lay_out_late};
 pub use relocate::write;
 pub use resolve::{Resolved, resolve};

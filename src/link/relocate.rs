@@ -138,6 +138,7 @@ impl<F: Format> Writer<'_, '_, F> {
         bytes: &'b [u8],
     ) -> Cow<'b, [u8]> {
         let mut bytes = bytes.to_vec();
+        let loaded = self.load_relocations.get(&id).cloned().unwrap_or_default();
         let mut relocations = section.relocations.iter().peekable();
         while let Some(relocation) = relocations.next() {
             let subtrahend = relocations.next_if(|next| is_subtrahend(relocation, next));
@@ -145,7 +146,7 @@ impl<F: Format> Writer<'_, '_, F> {
                 usize::try_from(relocation.offset).expect("synthesize has checked the field");
             let width = usize::try_from(relocation.kind.width()).expect("at most 8");
             let field = &mut bytes[start..start + width];
-            if let Err(error) = self.apply(id, relocation, subtrahend, field) {
+            if let Err(error) = self.apply(id, relocation, subtrahend, &loaded, field) {
                 self.errors.push(error);
             }
         }
@@ -157,6 +158,7 @@ impl<F: Format> Writer<'_, '_, F> {
         id: SectionId,
         relocation: &Relocation,
         subtrahend: Option<&Relocation>,
+        loaded: &Range<usize>,
         field: &mut [u8],
     ) -> Result<(), Error> {
         let kind = relocation.kind;
@@ -177,7 +179,11 @@ impl<F: Format> Writer<'_, '_, F> {
             let what = format!("the instruction there is not {}", wrong.expected);
             error(ErrorKind::UnsupportedRelocation, what)
         })?;
-        let interval = kind.interval();
+        let interval = match subtrahend {
+            // A difference may be below zero, or as large as the field.
+            Some(subtrahend) => *subtrahend.kind.interval().start()..=*kind.interval().end(),
+            None => kind.interval(),
+        };
         if !interval.contains(&value) {
             let what = format!(
                 "the value {} does not fit {}..={}",
@@ -187,22 +193,23 @@ impl<F: Format> Writer<'_, '_, F> {
             );
             return Err(error(ErrorKind::OutOfRange, what).value(value, interval));
         }
-        if value % i128::from(granule) != 0 {
+        // A power of two, as whatever fields count in; dividing 128 bits would take as long as all else here.
+        if value & (i128::from(granule) - 1) != 0 {
             let what = format!("the value {} is no multiple of {granule}", hex(value));
             return Err(error(ErrorKind::Misaligned, what).value(value, interval));
         }
-        kind.insert(field, self.value_in_file(id, relocation, value));
+        kind.insert(field, self.value_in_file(relocation, loaded, value));
         Ok(())
     }
 
-    /// What the file holds: the value, unless the loader will write there and wants something else.
-    fn value_in_file(&self, id: SectionId, relocation: &Relocation, value: i128) -> i128 {
-        let Some(range) = self.load_relocations.get(&id) else { return value };
-        let of_section = &self.linked.gathered.load_relocations[range.clone()];
+    /// What the file holds: the value, unless the loader will write there and wants something else. `loaded` are the
+    /// load relocations of the section, by their indices.
+    fn value_in_file(&self, relocation: &Relocation, loaded: &Range<usize>, value: i128) -> i128 {
+        let of_section = &self.linked.gathered.load_relocations[loaded.clone()];
         match of_section.binary_search_by_key(&relocation.offset, |load| load.offset) {
             Ok(index) => {
                 let address = u64::try_from(value).unwrap_or(0);
-                F::load_value(self.linked, range.start + index, address).into()
+                F::load_value(self.linked, loaded.start + index, address).into()
             }
             Err(_) => value,
         }

@@ -52,10 +52,16 @@ impl Resolved<'_> {
 
 /// Gives every symbol its definition.
 ///
+/// A name that nothing defines is an error where something refers to it strongly: a relocation, the entry, an export, a
+/// list of functions. Object files also list names that their code turned out not to need.
+///
 /// # Errors
-/// Two strong definitions of a name; a strong reference, used or not, that nothing defines; a definition
+/// Two strong definitions of a name; a strong reference that nothing defines; a definition
 /// outside its section; no entry, or one that does not lie in code; an export of an import where the loader
 /// cannot pass it on.
+///
+/// # Panics
+/// At ids of another program: [`check_ids`](super::check_ids) finds them.
 #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
 pub fn resolve<'p>(program: &'p Program<'p>, loader: Loader) -> Result<Resolved<'p>> {
     let mut errors = Collector::default();
@@ -81,17 +87,12 @@ pub fn resolve<'p>(program: &'p Program<'p>, loader: Loader) -> Result<Resolved<
         }
     }
 
-    let mut winners = Vec::with_capacity(program.symbols().len());
-    let mut told = IndexMap::<&str, (), FxBuildHasher>::default();
-    for (id, symbol) in program.symbols_with_ids() {
-        let winner = names.get(&*symbol.name).copied().filter(|_| symbol.binding != Binding::Local);
-        let winner = winner.unwrap_or(id);
-        let defined = program.symbol(winner).definition != Definition::Undefined;
-        if !defined && symbol.binding != Binding::Weak && told.insert(&symbol.name, ()).is_none() {
-            errors.push(undefined(program, id, &names));
-        }
-        winners.push(winner);
-    }
+    let winner = |(id, symbol): (SymbolId, &Symbol<'_>)| match symbol.binding {
+        Binding::Local => id,
+        _ => names.get(&*symbol.name).copied().unwrap_or(id),
+    };
+    let winners: Vec<_> = program.symbols_with_ids().map(winner).collect();
+    check_references(program, &winners, &names, &mut errors);
 
     let entry = program.entry.map(|entry| winners[entry.index()]);
     check_entry(program, entry, &mut errors);
@@ -251,25 +252,47 @@ fn duplicate(program: &Program<'_>, first: SymbolId, second: SymbolId) -> Error 
         .at(Place::Symbol(first), "first defined here")
 }
 
-fn undefined(
+/// How many undefined names are compared with all others for one that may have been meant: who has more has not
+/// slipped, and every comparison takes as long as there are names.
+const COMPARED: usize = 64;
+
+/// What refers to a name must find something.
+fn check_references(
     program: &Program<'_>,
-    id: SymbolId,
+    winners: &[SymbolId],
     names: &IndexMap<&str, SymbolId, FxBuildHasher>,
-) -> Error {
-    let name = &*program.symbol(id).name;
-    let error = Error::new(ErrorKind::UndefinedSymbol, format!("nothing defines `{name}`"));
-    let mut users = program.sections_with_ids().flat_map(|(section, contents)| {
-        contents.relocations.iter().map(move |relocation| (section, relocation))
-    });
-    let error = match users.find(|(_, relocation)| relocation.symbol == id) {
-        Some((section, relocation)) => {
-            error.at(Place::Section { section, offset: relocation.offset }, "used here")
-        }
-        None => error.at(Place::Symbol(id), ""),
+    errors: &mut Collector,
+) {
+    let is_missing = |id: SymbolId| {
+        program.symbol(id).binding != Binding::Weak
+            && program.symbol(winners[id.index()]).definition == Definition::Undefined
     };
-    let defined = names
-        .iter()
-        .filter(|(_, id)| program.symbol(**id).definition != Definition::Undefined)
-        .map(|(name, _)| *name);
-    error.nearest(name, defined)
+    // Nearly always nothing is, and no relocation has to be looked at.
+    if !program.symbols_with_ids().any(|(id, _)| is_missing(id)) {
+        return;
+    }
+    let relocations = program.sections_with_ids().flat_map(|(section, contents)| {
+        contents.relocations.iter().map(move |relocation| {
+            (relocation.symbol, Place::Section { section, offset: relocation.offset }, "used here")
+        })
+    });
+    let exports = program.exports.iter().map(|export| export.symbol);
+    let lists = program.init.iter().chain(&program.fini).copied();
+    let wishes = program.entry.into_iter().chain(exports).chain(lists);
+    let wishes = wishes.map(|symbol| (symbol, Place::Symbol(symbol), ""));
+    let mut missing = IndexMap::<SymbolId, _, FxBuildHasher>::default();
+    for (symbol, place, label) in relocations.chain(wishes) {
+        if is_missing(symbol) {
+            missing.entry(winners[symbol.index()]).or_insert((symbol, place, label));
+        }
+    }
+    missing.sort_unstable_keys();
+    for (count, (id, place, label)) in missing.into_values().enumerate() {
+        let name = &*program.symbol(id).name;
+        let error = Error::new(ErrorKind::UndefinedSymbol, format!("nothing defines `{name}`"));
+        let error = error.at(place, label);
+        let is_defined = |id: &SymbolId| program.symbol(*id).definition != Definition::Undefined;
+        let defined = names.iter().filter(|(_, id)| is_defined(id)).map(|(name, _)| *name);
+        errors.push(if count < COMPARED { error.nearest(name, defined) } else { error });
+    }
 }

@@ -87,3 +87,11 @@ pub struct Export<'data> {
     /// Which version of it this is, where libraries have several.
     pub version: Option<Cow<'data, str>>,
 }
+
+impl<'data> Export<'data> {
+    /// `symbol`, for others to look up by this name, under the next number that is free, in no version.
+    #[must_use]
+    pub fn by_name(name: impl Into<Cow<'data, str>>, symbol: SymbolId) -> Self {
+        Self { name: name.into(), symbol, ordinal: None, version: None }
+    }
+}

@@ -131,13 +131,19 @@ impl fmt::Display for SystemVersion {
 /// The text is no version: one to three numbers with dots between them, the first below 65,536, the
 /// others below 256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a version is one to three numbers with dots between them, such as 13 or 10.15.7")]
+#[error(
+    "a version is one to three numbers with dots between them, such as 13 or 10.15.7: the first below 65536, the others below 256"
+)]
 pub struct InvalidVersion;
 
 impl FromStr for SystemVersion {
     type Err = InvalidVersion;
 
     fn from_str(text: &str) -> Result<Self, InvalidVersion> {
+        // Numbers may have a sign, versions not.
+        if text.contains('+') {
+            return Err(InvalidVersion);
+        }
         let mut parts = text.split('.');
         let major = parts.next().and_then(|part| part.parse().ok()).ok_or(InvalidVersion)?;
         let mut next = || match parts.next() {
@@ -172,8 +178,8 @@ pub struct Wishes {
     /// How it is entered; `None` for what [`start_up::start`](crate::arch::start_up::start) makes of what
     /// else it asks for.
     pub start: Option<Start>,
-    /// Whose dynamic linker loads it, where there are several.
-    pub libc: Libc,
+    /// Whose C library and dynamic linker it is for, where there are several; `None` for the usual.
+    pub libc: Option<Libc>,
     /// The main thread's stack.
     pub stack: MemoryWish,
     /// The process' heap.

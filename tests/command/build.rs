@@ -90,6 +90,10 @@ fn a_folder_of_the_outputs_name_stays() {
     let spec = ["build", "exits.toml", "--target", "x86_64-linux"];
     folder.run(&spec).status(1).stderr_has("it is no file");
     assert!(folder.path("exits").is_dir());
+    for output in ["exits", "other/"] {
+        let asked = [&spec[..], &["-o", output]].concat();
+        folder.run(&asked).status(2).stderr_has("use --out-dir").stderr_has("Usage: minild build");
+    }
 }
 
 #[test]

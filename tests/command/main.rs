@@ -2,11 +2,16 @@
 
 mod build;
 mod lint;
+mod linted;
 mod needs;
 mod new;
 mod papers;
 mod print;
 mod run;
+// Another binary asks what can run here, too.
+#[allow(dead_code)]
+#[path = "../support/runners.rs"]
+mod runners;
 mod test;
 
 use std::fs;
@@ -61,7 +66,7 @@ impl Folder {
 
     /// `minild` in this folder, with these arguments.
     fn minild(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_minild"));
+        let mut command = runners::minild();
         command.current_dir(self.0.path()).args(arguments).env_remove("NO_COLOR");
         command
     }

@@ -23,14 +23,22 @@ fn every_shell_gets_completions_with_every_command() {
 fn bash_takes_its_completions() {
     let folder = Folder::new();
     let script = folder.run(&["completions", "bash"]).stdout();
-    // What a user who typed `minild lay` and a tab is offered.
-    let asks =
-        "COMP_WORDS=(minild lay) COMP_CWORD=1; _minild minild lay minild; echo \"${COMPREPLY[@]}\"";
-    let output = Command::new("bash")
-        .args(["-c", &format!("{script}\n{asks}")])
-        .output()
-        .expect("bash starts");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "layout", "{output:?}");
+    // What a user who typed the words and a tab is offered.
+    for (words, offered) in [
+        (&["minild", "lay"][..], "layout"),
+        (&["minild", "build", "--target", "aarch64-u"], "aarch64-uefi"),
+    ] {
+        let [.., before, last] = words else { unreachable!("there are two") };
+        let (all, position) = (words.join(" "), words.len() - 1);
+        let asks = format!(
+            "COMP_WORDS=({all}) COMP_CWORD={position}; _minild minild {last} {before}; echo \"${{COMPREPLY[@]}}\""
+        );
+        let output = Command::new("bash")
+            .args(["-c", &format!("{script}\n{asks}")])
+            .output()
+            .expect("bash starts");
+        assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), offered, "{output:?}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+use crate::runners::minild;
 use crate::{EXITS, Folder, UNDEFINED, sample};
 
 fn json(folder: &Folder, status: i32, arguments: &[&str]) -> Value {
@@ -183,7 +184,7 @@ fn a_reader_that_goes_away_is_no_error() {
 #[cfg(target_os = "linux")]
 fn an_output_that_takes_nothing_is_an_error() {
     let folder = Folder::new();
-    let command = format!("{} targets >/dev/full", env!("CARGO_BIN_EXE_minild"));
+    let command = format!("{} targets >/dev/full", minild().get_program().display());
     let output = Command::new("sh").args(["-c", &command]).output().expect("sh starts");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("cannot write to standard output"));

@@ -7,6 +7,7 @@ use minild::Target;
 
 use crate::bench::{Bench, fixture, tool};
 use crate::c::no_compiler;
+use crate::linted;
 use crate::runners::no_runner;
 use crate::trials::{Checked, missing, needing};
 
@@ -33,8 +34,13 @@ const CHECKS: &[(&str, Check)] = &[
 const NATIVE_CHECKS: &[(&str, Check)] =
     &[("ldd", ldd_is_content), ("ld_debug", ld_debug_has_no_complaint)];
 
-const MUSL_CHECKS: &[(&str, Check)] =
-    &[("imports", musl_imports), ("used_by_c", musl_used_by_c), ("sysv_hash", musl_sysv_hash)];
+const MUSL_CHECKS: &[(&str, Check)] = &[
+    ("imports", musl_imports),
+    ("used_by_c", musl_used_by_c),
+    ("sysv_hash", musl_sysv_hash),
+    ("missing_library", musl_missing_library),
+    ("missing_symbol", musl_missing_symbol),
+];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
@@ -342,7 +348,21 @@ fn musl_sysv_hash(bench: &Bench) -> Checked {
     // DT_DEBUG means nothing in a library.
     bytes[at.ok_or("no such entry")?..][..4].copy_from_slice(&21u32.to_le_bytes());
     std::fs::write(&path, bytes)?;
+    linted::file_is_linted(&path);
     bench.build(&for_musl(&client("add")), "client")?;
     // It knows no versions but the last.
     bench.run("client", &[])?.is(42, "the library ends\n")
+}
+
+fn musl_missing_library(bench: &Bench) -> Checked {
+    bench.build(&for_musl(&client("add")), "client")?;
+    let part = "Error loading shared library libsum.so.1: No such file or directory (needed by";
+    bench.run("client", &[])?.complains(127, part)
+}
+
+fn musl_missing_symbol(bench: &Bench) -> Checked {
+    bench.build(&for_musl(&fixture("sum.toml")), "libsum.so.1")?;
+    bench.build(&for_musl(&client("subtract")), "client")?;
+    let part = "client: subtract: symbol not found";
+    bench.run("client", &[])?.complains(127, part)
 }

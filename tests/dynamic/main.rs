@@ -7,6 +7,10 @@
 #[path = "../support/bench.rs"]
 mod bench;
 mod c;
+// Each binary uses a part of it.
+#[allow(dead_code)]
+#[path = "../support/linted.rs"]
+mod linted;
 mod linux;
 mod macos;
 #[path = "../support/runners.rs"]

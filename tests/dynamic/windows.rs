@@ -18,6 +18,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("uses_c", uses_c),
     ("relro", relro),
     ("missing_library", missing_library),
+    ("missing_symbol", missing_symbol),
 ];
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -121,4 +122,23 @@ fn missing_library(bench: &Bench) -> Checked {
     let shown = bench.run_in(&[("WINEDEBUG", "err+module")], "host.exe", &[])?;
     // STATUS_DLL_NOT_FOUND, 0xc0000135: wine keeps eight bits of it.
     shown.complains(0x35, "plugin.dll")
+}
+
+/// By name and by number. Windows refuses such a program (`STATUS_ENTRYPOINT_NOT_FOUND`, `STATUS_ORDINAL_NOT_FOUND`); wine
+/// starts it, and ends it where it calls what is not there.
+fn missing_symbol(bench: &Bench) -> Checked {
+    bench.c_library("plugin.c", ("host.exe", &["answer"]), "plugin.dll")?;
+    let host = fixture("host.toml");
+    let by_name = host.replace("[\"triple\"", "[{ name = \"treble\", as = \"triple\" }");
+    let by_number = host.replace("ordinal = 3", "ordinal = 9");
+    for (spec, missing) in [(by_name, "treble"), (by_number, "9")] {
+        bench.build(&spec, "host.exe")?;
+        let shown = bench.run_in(&[("WINEDEBUG", "err+module")], "host.exe", &[])?;
+        // With which status wine ends a program that faults differs.
+        let says = format!("to unimplemented function plugin.dll.{missing}, aborting");
+        if shown.status == 42 || !shown.stdout.is_empty() || !shown.stderr.contains(&says) {
+            return Err(format!("it ran without {missing}: {shown:#?}").into());
+        }
+    }
+    Ok(())
 }

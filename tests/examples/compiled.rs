@@ -7,6 +7,7 @@ use minild::{OperatingSystem, Options, Target};
 use crate::brainfuck::{Unbalanced, compile, runtime};
 use crate::cranelift;
 use crate::executed;
+use crate::linted;
 use crate::trials::Checked;
 
 /// Hello, by a well-known program's way: a loop that sets several cells, loops in loops, cells to both sides.
@@ -50,7 +51,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn fibonacci(target: Target) -> Checked {
     let source = include_str!("../../examples/cranelift/fibonacci.lisp");
     let program = cranelift::compile(source, target).map_err(|error| error.to_string())?;
-    let image = minild::link(&program, &Options::default())?;
+    let image = linted::link(&program, &Options::default())?;
     let lines = [
         "Fibonacci by Cranelift and minild:",
         "0 1 1 2 3 5 8 13 21 34 55 89 144 233 377 610 987 1597 2584 4181 ",
@@ -83,7 +84,7 @@ fn linked(source: &str, target: Target) -> Result<Vec<u8>, minild::Errors> {
     let runtime = runtime()?;
     let (mut program, _) = runtime.program(target)?;
     compile(source.as_bytes(), &mut program).expect("the brackets are balanced");
-    Ok(minild::link(&program, &Options::default())?.bytes)
+    Ok(linted::link(&program, &Options::default())?.bytes)
 }
 
 fn unbalanced() -> Checked {

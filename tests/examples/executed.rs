@@ -6,6 +6,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use minild::{FileTarget, Target};
 
+use crate::linted;
 use crate::run::{Ending, Job, Outcome, Runner};
 use crate::trials::{Checked, needing};
 
@@ -41,8 +42,9 @@ pub(crate) fn run(target: Target, bytes: &[u8], stdin: &[u8]) -> std::io::Result
     runner.captured(&job, stdin, LIMIT)
 }
 
-/// Runs a file, which ends with 42 and writes `expected`.
+/// Lints and runs a file, which ends with 42 and writes `expected`.
 pub(crate) fn shows(target: Target, bytes: &[u8], stdin: &[u8], expected: &[u8]) -> Checked {
+    linted::is_linted(target.name(), bytes);
     let Outcome { ending, stdout, stderr } = run(target, bytes, stdin)?;
     let written = String::from_utf8_lossy(&stdout);
     if !matches!(ending, Ending::Exit(42)) || stdout != expected {

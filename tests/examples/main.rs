@@ -15,6 +15,10 @@ mod hello;
 #[path = "../../examples/layout.rs"]
 #[allow(dead_code)]
 mod layout;
+// Each binary uses a part of it.
+#[allow(dead_code)]
+#[path = "../support/linted.rs"]
+mod linted;
 #[path = "../../examples/patch.rs"]
 #[allow(dead_code)]
 mod patch;
@@ -38,7 +42,7 @@ use minild::{Options, Target};
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut trials = vec![executed::trial("hello".into(), Target::X86_64_LINUX, || {
-        let image = minild::link(&hello::program(), &Options::default())?;
+        let image = linted::link(&hello::program(), &Options::default())?;
         executed::shows(Target::X86_64_LINUX, &image.bytes, b"", b"Hello, world!\n")
     })];
     trials.extend(compiled::trials());

@@ -8,6 +8,7 @@ use minild::target::TARGETS;
 use minild::{OperatingSystem, Options, Target};
 
 use crate::executed;
+use crate::linted;
 use crate::patch::patch;
 use crate::run::Ending;
 use crate::trials::Checked;
@@ -59,7 +60,7 @@ fn hello(target: Target) -> Result<Vec<u8>, minild::Errors> {
     let text = std::fs::read_to_string(samples.join("hello.toml")).expect("a sample");
     let spec = spec::read(&text, &samples)?;
     let (program, _) = spec.program(target)?;
-    Ok(minild::link(&program, &Options::default())?.bytes)
+    Ok(linted::link(&program, &Options::default())?.bytes)
 }
 
 fn utf16(text: &str) -> Vec<u8> {

@@ -232,7 +232,11 @@ pub(crate) static BUILT: LazyLock<Result<Built, String>> = LazyLock::new(build);
 
 /// As [`BUILT`]; where the tools are missing, the test says so, and fails under CI.
 pub(crate) fn built() -> Option<&'static Built> {
-    match &*BUILT {
+    there(&BUILT)
+}
+
+fn there(built: &'static Result<Built, String>) -> Option<&'static Built> {
+    match built {
         Ok(built) => Some(built),
         Err(error) if std::env::var_os("CI").is_some() => panic!("{error}"),
         Err(error) => {
@@ -242,9 +246,93 @@ pub(crate) fn built() -> Option<&'static Built> {
     }
 }
 
-/// Files of a folder whose names end so, in order, as many as asked for, evenly picked.
+/// What a program and a library of mingw are made of.
+const GNU_SOURCE: &str = r#"
+int printf(const char *, ...);
+int atoi(const char *);
+static __thread int counter = 7;
+static __thread int zeros[4];
+__declspec(dllexport) int exported_value = 5;
+__declspec(dllexport) int twice(int x) { return 2 * x; }
+static void done(int *p) { printf("left %d\n", *p); }
+int main(int argc, char **argv) {
+    int value __attribute__((cleanup(done))) = argc;
+    counter += zeros[argc & 3] + atoi(argc > 1 ? argv[1] : "1");
+    printf("hello %d %d\n", counter, twice(value));
+    return 42;
+}
+"#;
+
+/// Touches each page of a large frame; else this takes a package of 100 MB.
+const GNU_PROBE: &str = "
+    .globl ___chkstk_ms
+___chkstk_ms:
+    push %rcx
+    push %rax
+    lea 24(%rsp), %rcx
+1:  cmp $0x1000, %rax
+    jb 2f
+    sub $0x1000, %rcx
+    test %rcx, (%rcx)
+    sub $0x1000, %rax
+    jmp 1b
+2:  sub %rax, %rcx
+    test %rcx, (%rcx)
+    pop %rax
+    pop %rcx
+    ret
+";
+
+/// Links a program and a library with GNU ld and mingw's C runtime: what it writes is unlike what lld does.
+fn build_by_gnu() -> Result<Built, String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let at = folder.path();
+    for (name, text) in [("app.c", GNU_SOURCE), ("probe.s", GNU_PROBE)] {
+        fs::write(at.join(name), text).map_err(|error| format!("{name}: {error}"))?;
+    }
+    let target = ["-target", "x86_64-w64-mingw32", "-fexceptions", "-O1", "-c"];
+    run(at, "clang", &[&target[..], &["app.c", "probe.s"]].concat())?;
+    let of_gcc =
+        picked("/usr/lib/gcc/x86_64-w64-mingw32/12-win32", |n| n == "libgcc_s_seh-1.dll", 1);
+    let of_gcc = of_gcc.first().ok_or("libgcc_s_seh-1.dll is not there")?.to_string_lossy();
+    let libraries = [
+        "-L/usr/x86_64-w64-mingw32/lib",
+        "--start-group",
+        "-lmingw32",
+        "-lmoldname",
+        "-lmingwex",
+        "-lmsvcrt",
+        "-lkernel32",
+        "-ladvapi32",
+        "-lshell32",
+        "-luser32",
+        &of_gcc,
+        "--end-group",
+    ];
+    let mut names = vec!["app.o", "probe.o"];
+    for (name, first, kind) in [
+        ("app.exe", "crt2.o", &[][..]),
+        ("app.dll", "dllcrt2.o", &["-shared", "-e", "DllMainCRTStartup"]),
+    ] {
+        let first = format!("/usr/x86_64-w64-mingw32/lib/{first}");
+        let start = ["-m", "i386pep", "-o", name, &first, "app.o", "probe.o"];
+        run(at, "x86_64-w64-mingw32-ld", &[kind, &start[..], &libraries].concat())?;
+        names.push(name);
+    }
+    let paths = names.iter().map(|name| at.join(name)).collect();
+    Ok(Built { folder, paths })
+}
+
+/// What GNU ld makes; where it is missing, the test says so, and fails under CI.
+pub(crate) fn built_by_gnu() -> Option<&'static Built> {
+    static BUILT: LazyLock<Result<Built, String>> = LazyLock::new(build_by_gnu);
+    there(&BUILT)
+}
+
+/// Files of a folder whose names end so, in order, as many as asked for, evenly picked. A folder without any is named,
+/// and fails the test under CI.
 pub(crate) fn picked(folder: &str, is_wanted: impl Fn(&str) -> bool, count: usize) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let entries = fs::read_dir(folder).into_iter().flatten();
     let mut paths: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.is_file() && !path.is_symlink())
@@ -252,6 +340,11 @@ pub(crate) fn picked(folder: &str, is_wanted: impl Fn(&str) -> bool, count: usiz
         // Large ones take long to print, and say nothing new.
         .filter(|path| path.metadata().is_ok_and(|data| data.len() < 3 << 20))
         .collect();
+    if paths.is_empty() {
+        let message = format!("{folder} has no file to look at (tests/run.sh installs them)");
+        assert!(std::env::var_os("CI").is_none(), "{message}");
+        eprintln!("skipped: {message}");
+    }
     paths.sort();
     let step = (paths.len() / count.max(1)).max(1);
     paths.into_iter().step_by(step).take(count).collect()

@@ -10,7 +10,7 @@ use minild::input::spec::{self, Spec};
 use minild::program::{OutputKind, Position, Start};
 use minild::{Architecture, Image, OperatingSystem, Options, Program, Target};
 
-use crate::Checked;
+use crate::{Checked, linted};
 
 /// The package's folder.
 pub(crate) fn root() -> &'static Path {
@@ -180,7 +180,7 @@ impl Case {
         let folder = self.path.parent().expect("specs lie in a folder");
         let spec = spec::read(&self.text(), folder)?;
         let (program, _) = spec.program(self.target)?;
-        let image = minild::link(&program, &self.options())?;
+        let image = linted::link(&program, &self.options())?;
         look(&program, &image)
     }
 }

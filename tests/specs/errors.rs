@@ -1,13 +1,12 @@
 //! Refused: each spec of `tests/errors/` is wrong, and the text beside it is what the user is told.
 
 use std::path::Path;
-use std::process::Command;
 
 use expect_test::expect_file;
 use libtest_mimic::Trial;
 
-use crate::Checked;
 use crate::case::specs;
+use crate::{Checked, minild};
 
 pub(crate) fn trials() -> Vec<Trial> {
     let specs = specs("tests/errors");
@@ -23,7 +22,7 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 fn is_refused(path: &Path) -> Checked {
     // From its own folder, so that no path of this machine is in the text.
-    let output = Command::new(env!("CARGO_BIN_EXE_minild"))
+    let output = minild()
         .current_dir(path.parent().expect("specs lie in a folder"))
         .arg("check")
         .arg(path.file_name().expect("a spec's file has a name"))

@@ -78,7 +78,7 @@ fn ways(case: &Case) -> Vec<Way> {
 
 /// The small macOS with these options as a runner, and why it cannot be, if so.
 pub(crate) fn small_macos(options: &str) -> (String, Option<String>) {
-    let small_macos = Path::new(env!("CARGO_BIN_EXE_minild")).with_file_name("small-macos");
+    let small_macos = Path::new(minild().get_program()).with_file_name("small-macos");
     let missing = (!small_macos.is_file())
         .then(|| "needs small-macos: cargo build --package small-macos".to_owned());
     (format!("'{}' {options}", small_macos.display()), missing)

@@ -10,8 +10,7 @@ use libtest_mimic::Trial;
 use minild::Target;
 
 use crate::case::{Variant, all};
-use crate::no_runner;
-use crate::{Checked, needing};
+use crate::{Checked, minild, needing, no_runner};
 
 /// Machines, and the emulator of each.
 const MACHINES: &[(Target, &str)] =
@@ -64,7 +63,7 @@ fn all_images_share_a_boot(target: Target, emulator: &str) -> Checked {
 }
 
 fn with_path(folder: &Path, path: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_minild"));
+    let mut command = minild();
     command.env("PATH", format!("{}:{path}", folder.display()));
     command
 }

@@ -6,12 +6,20 @@
 //! hello on arm64. `UPDATE_EXPECT=1 cargo test --test specs` writes the expected texts anew.
 
 mod assembly;
+// Another binary uses more of it.
+#[allow(dead_code)]
+#[path = "../support/bench.rs"]
+mod bench;
 mod case;
+mod changed;
 mod errors;
 mod execution;
 mod firmware;
 mod golden;
-mod lint;
+// Each binary uses a part of it.
+#[allow(dead_code)]
+#[path = "../support/linted.rs"]
+mod linted;
 mod options;
 mod read_back;
 #[path = "../support/runners.rs"]
@@ -38,12 +46,12 @@ fn main() -> ExitCode {
     trials.extend(options::trials());
     trials.extend(firmware::trials());
     trials.extend(signature::trials());
+    trials.extend(changed::trials());
     trials.extend(universal::trials());
     trials.extend(windows::trials());
     for case in case::all() {
         trials.extend(execution::trials(&case));
         trials.push(read_back::trial(case.clone()));
-        trials.push(lint::trial(case.clone()));
         trials.extend(tools::trials(&case));
     }
     libtest_mimic::run(&arguments, trials).exit_code()

@@ -10,7 +10,7 @@ use libtest_mimic::{Failed, Trial};
 use minild::input::spec;
 use minild::{Options, Target};
 
-use crate::Checked;
+use crate::{Checked, linted};
 
 type Found = Vec<u64>;
 
@@ -172,7 +172,7 @@ fn is_in_the_file(asked: &Asked) -> Checked {
     let text = format!("{}\n[target.{}]\nasm = 'start: ret'\n", asked.wishes, asked.target);
     let spec = spec::read(&text, Path::new("."))?;
     let (program, _) = spec.program(asked.target)?;
-    let image = minild::link(&program, &Options::default())?;
+    let image = linted::link(&program, &Options::default())?;
     let found = (asked.look)(&image.bytes)?;
     if found == asked.expected {
         return Ok(());

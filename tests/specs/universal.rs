@@ -15,7 +15,7 @@ use object::read::macho::{FatArch, MachOFatFile32};
 
 use crate::case::{Case, Variant, all};
 use crate::execution::{runs_as_its_tests_say, small_macos};
-use crate::{Checked, missing, needing};
+use crate::{Checked, linted, missing, needing};
 
 /// How the small macOS is told which slice to run, and where.
 const WAYS: &[(&str, Target, &str)] = &[
@@ -67,13 +67,12 @@ fn slices_are_the_programs(case: &Case) -> Checked {
     for target in UNIVERSAL[0].slices {
         programs.push(spec.program(*target)?.0);
     }
-    let file = minild::link_universal(&programs, &options)?;
+    let file = linted::link_universal(&programs, &options)?;
     let alone: Vec<_> = programs
         .iter()
-        .map(|program| minild::link(program, &options).map(|image| image.bytes))
+        .map(|program| linted::link(program, &options).map(|image| image.bytes))
         .collect::<minild::Result<_>>()?;
 
-    crate::lint::lints(&file)?;
     let fat = MachOFatFile32::parse(&*file)?;
     if fat.arches().len() != programs.len() {
         return Err(format!("{} slices", fat.arches().len()).into());

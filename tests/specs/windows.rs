@@ -5,7 +5,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::{Failed, Trial};
@@ -13,8 +12,7 @@ use minild::input::spec;
 use minild::{OperatingSystem, Options, Target};
 
 use crate::case::{Variant, read, root};
-use crate::no_runner;
-use crate::{Checked, needing};
+use crate::{Checked, linted, minild, needing, no_runner};
 
 /// Loads the library, and prints and ends with what its function `check` returns.
 const CLIENT: &str = r#"
@@ -157,7 +155,7 @@ fn is_ended_when_it_hangs(target: Target) -> Checked {
     let folder = tempfile::tempdir()?;
     fs::write(folder.path().join("hangs.toml"), HANGS)?;
     let started = Instant::now();
-    let output = Command::new(env!("CARGO_BIN_EXE_minild"))
+    let output = minild()
         .current_dir(&folder)
         .args(["test", "hangs.toml", "--target", target.name()])
         .output()?;
@@ -179,7 +177,7 @@ fn is_moved(target: Target, variant: Variant) -> Checked {
     options.strip = variant == Variant::Stripped;
     let library = read(&root().join("tests/programs/relocated.toml"));
     let (library, _) = library.program(target)?;
-    minild::link_to(&library, &options, &folder.path().join("relocated.dll"))?;
+    linted::link_to(&library, &options, &folder.path().join("relocated.dll"))?;
 
     let client = spec::read(CLIENT, Path::new("."))?;
     let (client, _) = client.program(target)?;
@@ -189,7 +187,7 @@ fn is_moved(target: Target, variant: Variant) -> Checked {
         return Err("the executable does not take the library's place".into());
     }
     fs::write(folder.path().join("client.toml"), CLIENT)?;
-    let output = Command::new(env!("CARGO_BIN_EXE_minild"))
+    let output = minild()
         .current_dir(&folder)
         .args(["run", "client.toml", "--target", target.name()])
         .output()?;

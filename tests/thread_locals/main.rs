@@ -45,8 +45,9 @@ fn main() -> ExitCode {
     }
     for libc in &LIBCS {
         let missing = || {
-            let runner = no_runner(Target::X86_64_LINUX);
-            runner.or_else(|| missing(libc.compiler, libc.package))
+            let tools = libc.tools.iter();
+            let tool = || tools.clone().find_map(|(tool, package)| missing(tool, package));
+            no_runner(libc.target).or_else(tool).or_else(|| libc.missing_headers())
         };
         let name = format!("linked_by_c::{}", libc.name);
         trials.push(needing(missing(), name, move || linked_by_c(libc)));
@@ -99,7 +100,7 @@ fn own(target: Target, spec: &str) -> Checked {
 /// The same for the C library that knows no versions.
 fn own_of_musl(libc: &Libc) -> Checked {
     let spec = fixture("own.toml").replace("libc.so.6", "libc.so").replace("@GLIBC_2.34", "");
-    own(Target::X86_64_LINUX, &format!("libc = \"{}\"\n{spec}", libc.name))
+    own(libc.target, &format!("libc = \"{}\"\n{spec}", libc.key))
 }
 
 /// Files of programs and of what they load are written out at different times, so the order is not asked for.
@@ -116,50 +117,95 @@ fn says_all_lines(bench: &Bench, command: &[&str]) -> Checked {
 /// A C library, and what compiles for it.
 struct Libc {
     name: &'static str,
-    compiler: &'static str,
-    package: &'static str,
+    /// What specs call it.
+    key: &'static str,
+    target: Target,
+    /// What compiles and links, and the packages that have it.
+    tools: &'static [(&'static str, &'static str)],
     /// The library that has `__tls_get_addr`.
     tls_get_addr: &'static str,
+    /// What the compiler that links by itself is told.
     options: &'static [&'static str],
     /// Whether it loads libraries whose variables want a fixed distance from the thread pointer.
     has_spare_room: bool,
 }
 
-static LIBCS: [Libc; 2] = [
+static LIBCS: [Libc; 3] = [
     Libc {
         name: "glibc",
-        compiler: "clang",
-        package: "clang",
+        key: "glibc",
+        target: Target::X86_64_LINUX,
+        tools: &[("clang", "clang")],
         tls_get_addr: "ld-linux-x86-64.so.2",
         options: &["-ldl", "-lpthread"],
         has_spare_room: true,
     },
     Libc {
         name: "musl",
-        compiler: "musl-gcc",
-        package: "musl-tools",
+        key: "musl",
+        target: Target::X86_64_LINUX,
+        tools: &[("musl-gcc", "musl-tools")],
         tls_get_addr: "libc.so",
         options: &[],
         has_spare_room: false,
     },
+    Libc {
+        name: "glibc_on_aarch64",
+        key: "glibc",
+        target: Target::AARCH64_LINUX,
+        tools: &[("clang", "clang"), ("ld.lld-19", "lld-19")],
+        tls_get_addr: "ld-linux-aarch64.so.1",
+        options: &[],
+        has_spare_room: true,
+    },
 ];
 
+/// Where the C library for arm64 lies, with its headers and what stands before `main`.
+const CROSS: &str = "/usr/aarch64-linux-gnu";
+
 impl Libc {
+    /// Why its programs cannot be compiled, if they cannot.
+    fn missing_headers(&self) -> Option<String> {
+        let start = format!("{CROSS}/lib/Scrt1.o");
+        let is_missing = self.is_cross() && !Path::new(&start).is_file();
+        is_missing.then(|| format!("needs {start}: apt install libc6-dev-arm64-cross"))
+    }
+
+    /// Whether it is another architecture's: then nothing compiles and links for it by itself.
+    fn is_cross(&self) -> bool {
+        self.target == Target::AARCH64_LINUX
+    }
+
     fn libraries(&self) -> Result<Bench, libtest_mimic::Failed> {
-        let bench = Bench::new(Target::X86_64_LINUX);
+        let bench = Bench::new(self.target);
         for (spec, name) in [("library.toml", "libtls.so"), ("fast.toml", "libfast.so")] {
             let spec = fixture(spec).replace("ld-linux-x86-64.so.2", self.tls_get_addr);
-            bench.build(&format!("libc = \"{}\"\n{spec}", self.name), name)?;
+            bench.build(&format!("libc = \"{}\"\n{spec}", self.key), name)?;
         }
         Ok(bench)
     }
 
-    fn compile(&self, bench: &Bench, options: &[&str]) -> Checked {
-        let mut command = Command::new(self.compiler);
-        command.args(["-Wall", "-Werror", "-O1", "-o", "partner"]);
-        command.arg(Path::new(FIXTURES).join("partner.c")).args(options).args(self.options);
-        tool(command.current_dir(bench.path(".")))?;
-        Ok(())
+    /// Makes the program `partner` in C, which is linked with the libraries or will load them.
+    fn compile(&self, bench: &Bench, is_linked: bool) -> Checked {
+        let source = Path::new(FIXTURES).join("partner.c");
+        let (define, libraries): (&[_], &[_]) =
+            if is_linked { (&["-DLINKED"], &["-L.", "-ltls", "-lfast"]) } else { (&[], &[]) };
+        let mut compiler = Command::new(self.tools[0].0);
+        compiler.current_dir(bench.path(".")).args(["-Wall", "-Werror", "-O1"]).args(define);
+        compiler.arg(source);
+        if !self.is_cross() {
+            compiler.args(libraries).args(["-Wl,-rpath,$ORIGIN,--fatal-warnings", "-o", "partner"]);
+            return tool(compiler.args(self.options)).map(drop);
+        }
+        compiler.args(["-target", "aarch64-linux-gnu", "-fPIE", "-nostdlibinc", "-isystem"]);
+        tool(compiler.arg(format!("{CROSS}/include")).args(["-c", "-o", "partner.o"]))?;
+        let mut linker = Command::new(self.tools[1].0);
+        linker.current_dir(bench.path(".")).args(["-pie", "--fatal-warnings", "-rpath", "$ORIGIN"]);
+        linker.args(["-dynamic-linker", "/lib/ld-linux-aarch64.so.1", "-o", "partner"]);
+        let [start, begin, end] =
+            ["Scrt1.o", "crti.o", "crtn.o"].map(|file| format!("{CROSS}/lib/{file}"));
+        linker.args([&start, &begin, "partner.o"]).args(libraries);
+        tool(linker.args([format!("-L{CROSS}/lib"), "-lc".to_owned(), end])).map(drop)
     }
 }
 
@@ -167,8 +213,7 @@ impl Libc {
 /// anything that is wrong in [`linked`].
 fn linked_by_c(libc: &Libc) -> Checked {
     let bench = libc.libraries()?;
-    let options = ["-DLINKED", "-L.", "-ltls", "-lfast", "-Wl,-rpath,$ORIGIN,--fatal-warnings"];
-    libc.compile(&bench, &options)?;
+    libc.compile(&bench, true)?;
     let said = "initialised\nmain\nevery thread has its own\nfinalised\n";
     bench.run("partner", &[])?.is(42, said)
 }
@@ -176,7 +221,7 @@ fn linked_by_c(libc: &Libc) -> Checked {
 /// Wrong would be: variables that a thread from before the library does not have.
 fn loaded_by_c(libc: &Libc) -> Checked {
     let bench = libc.libraries()?;
-    libc.compile(&bench, &[])?;
+    libc.compile(&bench, false)?;
     let libraries = ["./libtls.so", "./libfast.so"];
     let libraries = if libc.has_spare_room { &libraries[..] } else { &libraries[..1] };
     let said = "main\ninitialised\nevery thread has its own\nfinalised\n";

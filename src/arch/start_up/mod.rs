@@ -149,7 +149,7 @@ pub struct LibcImport {
 /// decide which code it is, and which library and which version of its functions.
 pub fn start_by_libc(program: &mut Program<'_>) {
     program.wishes.start = Some(Start::Libc);
-    let libc = program.wishes.libc;
+    let libc = program.wishes.libc.unwrap_or_default();
     let start = libc_start(program.target);
     let wanted: Vec<_> = start.map(|start| start.imports_of(program).collect()).unwrap_or_default();
     for wanted in wanted {
@@ -170,7 +170,7 @@ pub fn import_thread_locals(program: &mut Program<'_>) {
     let Some(wanted) = wanted.filter(|wanted| program.global(wanted.name).is_none()) else {
         return;
     };
-    let library = program.library((wanted.library)(program.wishes.libc));
+    let library = program.library((wanted.library)(program.wishes.libc.unwrap_or_default()));
     program.import(wanted.name, Import::by_name(library, wanted.name));
 }
 
@@ -202,6 +202,21 @@ pub fn start(program: &Program<'_>) -> Start {
             || program.has_thread_locals() && !program.is_dynamic());
     let usual = if needs_start_up { Start::Main } else { Start::Raw };
     program.wishes.start.unwrap_or(usual)
+}
+
+/// Whether the C library had better start `program`, which does not say how it starts: start-up code would run
+/// its initialisers and finalisers, and it takes something from the C library, which on its way out writes what
+/// it still holds. A program that asks for a stack of its own gets that, which the C library does not give.
+#[must_use]
+pub fn is_for_libc(program: &Program<'_>) -> bool {
+    let wishes = &program.wishes;
+    if wishes.start.is_some() || wishes.stack.size.is_some() || start(program) != Start::Main {
+        return false;
+    }
+    let libc = wishes.libc.unwrap_or_default();
+    let wanted = libc_start(program.target).into_iter().flat_map(|start| start.imports);
+    let mut names = wanted.map(|import| (import.library)(libc));
+    names.any(|name| program.libraries().iter().any(|library| library.name == name))
 }
 
 /// How programs for `target` start by the C library; `None` where they do so by themselves, or not at all.
@@ -260,7 +275,7 @@ const fn libc_start_main(version: fn(&Program<'_>) -> Option<&'static str>) -> L
 /// the list over, so a program that has one asks for 2.34: they refuse it, instead of running half of it. A
 /// program without runs on all. musl has no versions, and has always run the list.
 fn glibc_version(program: &Program<'_>, oldest: &'static str) -> Option<&'static str> {
-    match program.wishes.libc {
+    match program.wishes.libc.unwrap_or_default() {
         Libc::Musl => None,
         Libc::Glibc if program.has(SectionKind::Init) => Some("GLIBC_2.34"),
         Libc::Glibc => Some(oldest),

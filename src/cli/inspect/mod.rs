@@ -14,9 +14,6 @@ use minild::view::inspect::{Inspection, Part, Parts, inspect};
 use super::report::Report;
 use super::{Failure, Format, PrintArguments, print};
 
-/// Show what an executable, a library or an object file consists of
-///
-/// Of ELF64, Mach-O and PE32+, whoever wrote it. Without a part, an overview.
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
     /// The file; `-` reads it from standard input

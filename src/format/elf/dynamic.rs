@@ -133,7 +133,7 @@ fn library_name(program: &Program<'_>) -> String {
 
 /// Where each C library's dynamic linker lies.
 fn usual_interpreter(program: &Program<'_>) -> &'static str {
-    match (program.wishes.libc, program.target.architecture) {
+    match (program.wishes.libc.unwrap_or_default(), program.target.architecture) {
         (Libc::Glibc, Architecture::X86_64) => "/lib64/ld-linux-x86-64.so.2",
         (Libc::Glibc, Architecture::Aarch64) => "/lib/ld-linux-aarch64.so.1",
         (Libc::Musl, Architecture::X86_64) => "/lib/ld-musl-x86_64.so.1",
@@ -222,7 +222,7 @@ impl Dynamic {
             hashes,
             buckets,
             // musl's `sysv_lookup` is what it falls back to; glibc wants the other alone.
-            has_sysv_hash: program.wishes.libc == Libc::Musl,
+            has_sysv_hash: program.wishes.libc == Some(Libc::Musl),
             needed,
             library_name: own_name,
             run_path,

@@ -1,5 +1,6 @@
 //! ELF64 executables for Linux (System V ABI, gABI chapters 4 and 5; Linux `fs/binfmt_elf.c`).
 
+mod checks;
 mod dynamic;
 mod plan;
 mod seal;
@@ -28,7 +29,7 @@ impl Format for Elf {
 
     #[cfg_attr(feature = "tracing", tracing::instrument(skip_all))]
     fn check(program: &Program<'_>) -> Result<()> {
-        plan::check(program)
+        checks::check(program)
     }
 
     fn loader(program: &Program<'_>) -> Loader {

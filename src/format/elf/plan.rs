@@ -6,18 +6,13 @@
 //! so that constants cannot be executed. What turns read-only after relocation is a segment of its own,
 //! so that whole pages of it can be protected.
 
-use std::collections::HashMap;
-
 use super::dynamic::is_dynamic;
 use crate::arch::start_up;
-use crate::error::{Collector, Error, ErrorKind, Place, Result};
 use crate::format::plan::{
     Forwards, ImportSlots, InitList, Loader, Permissions, Placement, Role, Rules, SectionRow,
     SegmentRole, SegmentRow, TableId, ThreadLocals,
 };
-use crate::program::{
-    Definition, Import, ImportName, LibraryId, OutputKind, Position, Program, SectionKind, Start,
-};
+use crate::program::{OutputKind, Position, Program, SectionKind, Start};
 use crate::target::Architecture;
 use crate::units::{Address, Align, Size};
 
@@ -209,23 +204,34 @@ const FIXED_BASE: Address = Address(0x40_0000);
 pub(super) fn rules(program: &Program<'_>) -> Rules {
     let image_base = match program.wishes.position {
         Position::Independent => Address(0),
-        Position::Fixed => FIXED_BASE,
-    };
-    let (page_size, memory_limit) = match program.target.architecture {
-        // 47 bits of user addresses (Linux Documentation/arch/x86/x86_64/mm.rst).
-        Architecture::X86_64 => (Align::of(0x1000), 1 << 47),
-        // Kernels have pages of 4, 16 or 64 KiB; what is laid out for the largest runs on all of them.
-        // 48 bits of user addresses (Linux Documentation/arch/arm64/memory.rst).
-        Architecture::Aarch64 => (Align::of(0x1_0000), 1 << 48),
+        Position::Fixed => program.wishes.base.unwrap_or(FIXED_BASE),
     };
     Rules {
         image_base,
-        page_size,
+        page_size: page_size(program.target.architecture),
         placement: Placement::Congruent,
-        memory_limit: Size(memory_limit - image_base.0),
+        memory_limit: Size(memory_limit(program.target.architecture) - image_base.0),
         // The kernel gives the load bias the greatest `p_align` (`maximum_alignment`).
         greatest_align: Align::of(1 << 62),
         greatest_tls_align: Align::of(1 << 62),
+    }
+}
+
+pub(super) const fn page_size(architecture: Architecture) -> Align {
+    match architecture {
+        Architecture::X86_64 => Align::of(0x1000),
+        // Kernels have pages of 4, 16 or 64 KiB; what is laid out for the largest runs on all of them.
+        Architecture::Aarch64 => Align::of(0x1_0000),
+    }
+}
+
+/// How many addresses a program has.
+pub(super) const fn memory_limit(architecture: Architecture) -> u64 {
+    match architecture {
+        // 47 bits of them (Linux Documentation/arch/x86/x86_64/mm.rst).
+        Architecture::X86_64 => 1 << 47,
+        // 48 bits (Linux Documentation/arch/arm64/memory.rst).
+        Architecture::Aarch64 => 1 << 48,
     }
 }
 
@@ -246,192 +252,5 @@ pub(super) fn loader(program: &Program<'_>) -> Loader {
         thread_locals: ThreadLocals::ThreadPointer {
             is_known: program.kind == OutputKind::Executable,
         },
-    }
-}
-
-/// Nothing but the position can be asked of the kernel in a file.
-pub(super) fn check(program: &Program<'_>) -> Result<()> {
-    let mut errors = Collector::default();
-    let wishes = &program.wishes;
-    let start = start_up::start(program);
-    for (key, wished) in [
-        ("base", wishes.base.is_some()),
-        ("subsystem", wishes.subsystem.is_some()),
-        ("oldest-system", wishes.oldest_system.is_some()),
-        ("current-version", wishes.current_version.is_some()),
-        ("compatibility-version", wishes.compatibility_version.is_some()),
-        ("stack.commit", wishes.stack.commit.is_some()),
-        ("heap.size", wishes.heap.size.is_some()),
-        ("heap.commit", wishes.heap.commit.is_some()),
-    ] {
-        if wished {
-            let message =
-                format!("`{key}` means nothing on {}: no file can say it", program.target);
-            errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
-        }
-    }
-    if wishes.stack.size.is_some() && start != Start::Main {
-        let message = format!(
-            "`stack.size` means nothing to a raw program on {}: the kernel decides how large its stack is",
-            program.target
-        );
-        errors.push(
-            Error::new(ErrorKind::Unsupported, message)
-                .at(Place::Wish("stack.size"), "")
-                .at(Place::Wish("start"), "raw is asked for here")
-                .help("start = \"main\" moves to a stack of that size before it calls the entry"),
-        );
-    }
-    check_dynamic(program, &mut errors);
-    if program.kind == OutputKind::Executable && start == Start::Raw {
-        check_lists(program, &mut errors);
-    }
-    errors.into_result(())
-}
-
-/// The kernel jumps to a raw program's entry, and runs nothing before or after it.
-fn check_lists(program: &Program<'_>, errors: &mut Collector) {
-    for (key, kind, list) in
-        [("init", SectionKind::Init, &program.init), ("fini", SectionKind::Fini, &program.fini)]
-    {
-        let section = program.sections_with_ids().find(|(_, section)| section.kind == kind);
-        let section = section.map(|(section, _)| Place::Section { section, offset: 0 });
-        let place = list.first().map(|_| Place::Wish(key)).or(section);
-        let Some(place) = place else { continue };
-        let message =
-            format!("nothing runs `{key}` of a raw program: the system jumps to its entry");
-        errors.push(
-            Error::new(ErrorKind::Unsupported, message)
-                .at(place, "")
-                .at(Place::Wish("start"), "raw is asked for here")
-                .help("start = \"main\" has start-up code that does"),
-        );
-    }
-}
-
-/// What only a dynamic linker can honour, and what it cannot.
-fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
-    let is_library = program.kind == OutputKind::SharedLibrary;
-    for (key, wished) in [
-        ("interpreter", program.interpreter.is_some() && (is_library || !is_dynamic(program))),
-        ("runpath", program.run_path.is_some() && !is_dynamic(program)),
-    ] {
-        if wished {
-            let message = format!("`{key}` means nothing to a file that names no dynamic linker");
-            errors.push(
-                Error::new(ErrorKind::Unsupported, message)
-                    .at(Place::Wish(key), "")
-                    .help("a program names one when it imports something"),
-            );
-        }
-    }
-    if is_library {
-        for (key, wished, why) in [
-            ("position", program.wishes.position == Position::Fixed, "it lies where there is room"),
-            (
-                "start",
-                program.wishes.start.is_some_and(|start| start != Start::Raw),
-                "programs call what it exports",
-            ),
-        ] {
-            if wished {
-                let message = format!("a shared library has no `{key}` of its own: {why}");
-                errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
-            }
-        }
-    }
-    let paths = [("interpreter", &program.interpreter), ("runpath", &program.run_path)];
-    for (key, path) in paths {
-        if path.as_ref().is_some_and(|path| path.is_empty() || path.contains('\0')) {
-            let message = format!("`{key}` is empty or holds a NUL");
-            errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Wish(key), ""));
-        }
-    }
-    for (index, library) in program.libraries().iter().enumerate() {
-        if library.name.is_empty() || library.name.contains('\0') {
-            let message =
-                format!("{:?} is no name of a library: it is empty or holds a NUL", library.name);
-            let place = Place::Library(LibraryId::new(index));
-            errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
-        }
-    }
-    for (id, symbol) in program.symbols_with_ids() {
-        let Definition::Import(import) = symbol.definition else { continue };
-        let import = &program.imports()[import.index()];
-        let message = match &import.name {
-            ImportName::Ordinal(ordinal) => {
-                format!("{} knows no imports by number (here {ordinal})", program.target)
-            }
-            ImportName::Name(name) => {
-                let version = import.version.as_deref().unwrap_or("none");
-                if [name, version].iter().all(|text| !text.is_empty() && !text.contains('\0')) {
-                    continue;
-                }
-                format!("{name:?} in version {version:?}: a name is not empty and holds no NUL")
-            }
-        };
-        errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(id), ""));
-    }
-    check_lookups(program, errors);
-    let is_wrong = |text: &str| text.is_empty() || text.contains(['\0', '@']);
-    for (index, export) in program.exports.iter().enumerate() {
-        let message = if let Some(ordinal) = export.ordinal {
-            format!("{} knows no exports by number (here {ordinal})", program.target)
-        } else if is_wrong(&export.name) {
-            format!(
-                "{:?} is no name of an export: it is empty, or holds a NUL or an @",
-                export.name
-            )
-        } else if let Some(version) = export.version.as_ref().filter(|version| is_wrong(version)) {
-            format!(
-                "{version:?} is no version of the export `{}`: it is empty, or holds a NUL or an @",
-                export.name
-            )
-        } else {
-            continue;
-        };
-        errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Export(index), ""));
-    }
-    // 15 bits number versions (gABI extension, "Symbol Versioning": bit 15 hides one).
-    let imported = program.imports().iter().filter(|import| import.version.is_some()).count();
-    let exported = program.exports.iter().filter(|export| export.version.is_some()).count();
-    let most = 0x7fff - 3;
-    if imported + exported > most {
-        let message = format!(
-            "{} versioned names are too many: there are numbers for {most}",
-            imported + exported
-        );
-        errors.push(
-            Error::new(ErrorKind::TooLarge, message)
-                .value((imported + exported) as i128, 0..=most as i128),
-        );
-    }
-}
-
-/// The dynamic linker looks a name up in all libraries, in their order: that it is wanted of one of them is
-/// written nowhere, unless in a version of it (glibc `do_lookup_x`).
-fn check_lookups(program: &Program<'_>, errors: &mut Collector) {
-    let mut first_of = HashMap::new();
-    for (id, symbol) in program.symbols_with_ids() {
-        let Definition::Import(import) = symbol.definition else { continue };
-        let Import { library, name, version } = &program.imports()[import.index()];
-        let ImportName::Name(name) = name else { continue };
-        let &mut (first, first_library) = first_of.entry((name, version)).or_insert((id, *library));
-        if first_library == *library {
-            continue;
-        }
-        let [known, other] =
-            [first_library, *library].map(|id| &program.libraries()[id.index()].name);
-        let message = format!(
-            "`{name}` cannot be imported from both `{known}` and `{other}` on {}: the dynamic linker takes \
-             it from the first library that has it",
-            program.target
-        );
-        errors.push(
-            Error::new(ErrorKind::Conflict, message)
-                .at(Place::Symbol(id), "")
-                .at(Place::Symbol(first), "first imported here")
-                .help("where the libraries have versions of it, `name@VERSION` tells them apart"),
-        );
     }
 }

@@ -8,10 +8,12 @@ use super::plan::{
 };
 use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::format::checks::{check_library_name, check_room};
 use crate::program::{
-    ImportName, Libc, LibraryId, OutputKind, Position, Program, SectionKind, Start,
+    Definition, ImportName, LibraryId, OutputKind, Position, Program, SectionKind, Start,
 };
 use crate::target::Architecture;
+use crate::units::Size;
 
 /// Ordinals of libraries above this stand for something else in an import of a chain (`ChainedFixups`:
 /// the 8 bits are signed from 0xf1 on); libSystem, which is always there, takes one.
@@ -42,6 +44,9 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
     }
+    if let Some(size) = wishes.stack.size.filter(|_| is_dynamic(program)) {
+        check_room("stack.size", size, greatest_stack(target.architecture), &mut errors);
+    }
     if wishes.position == Position::Fixed {
         check_fixed(program, &mut errors);
     }
@@ -55,6 +60,15 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
     check_dynamic(program, &mut errors);
     check_libraries(program, &mut errors);
     errors.into_result(())
+}
+
+/// The greatest stack that Apple's linkers write down (ld64 `Options::checkIllegalOptionCombinations`,
+/// `-stack_size`): what lies between the image and the end of the stack.
+const fn greatest_stack(architecture: Architecture) -> Size {
+    match architecture {
+        Architecture::X86_64 => Size(1 << 40),
+        Architecture::Aarch64 => Size(512 << 20),
+    }
 }
 
 fn check_fixed(program: &Program<'_>, errors: &mut Collector) {
@@ -146,8 +160,9 @@ fn check_libraries(program: &Program<'_>, errors: &mut Collector) {
                 .value(count as i128, 0..=MOST_LIBRARIES as i128),
         );
     }
-    for import in program.imports() {
-        let message = match &import.name {
+    for (id, symbol) in program.symbols_with_ids() {
+        let Definition::Import(import) = symbol.definition else { continue };
+        let message = match &program.imports()[import.index()].name {
             ImportName::Name(name) if !is_wrong(name) => continue,
             ImportName::Name(name) => {
                 format!("{name:?} is no name of an import: it is empty or holds a NUL")
@@ -156,8 +171,7 @@ fn check_libraries(program: &Program<'_>, errors: &mut Collector) {
                 format!("macOS knows no imports by number (here {ordinal})")
             }
         };
-        let place = Place::Library(import.library);
-        errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+        errors.push(Error::new(ErrorKind::InvalidValue, message).at(Place::Symbol(id), ""));
     }
 }
 
@@ -169,8 +183,7 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
     for (key, wished, why) in [
         ("interpreter", program.interpreter.is_some(), "dyld is the only dynamic linker"),
         ("runpath", program.run_path.is_some() && !is_dynamic(program), "dyld does not load it"),
-        ("libc", wishes.libc != Libc::default(), "libSystem is the only one"),
-        ("library-name", program.library_name.is_some() && !is_library, "it is no library"),
+        ("libc", wishes.libc.is_some(), "libSystem is the only one"),
         ("current-version", wishes.current_version.is_some() && !is_library, "it is no library"),
         (
             "compatibility-version",
@@ -179,7 +192,12 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         ),
         ("stack.size", wishes.stack.size.is_some() && is_library, "a library has no stack"),
         ("start", start_up::start(program) != Start::Raw && is_library, "nothing starts a library"),
-        ("position", !is_dynamic(program) && is_library, "dyld places libraries"),
+        // On arm64 that is told of every program.
+        (
+            "position",
+            !is_dynamic(program) && is_library && target.architecture == Architecture::X86_64,
+            "dyld places libraries",
+        ),
     ] {
         if wished {
             let message = format!("`{key}` means nothing here on {target}: {why}");
@@ -188,7 +206,7 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
     }
     check_run_path(program, errors);
     let (current, compatible) = (current_version(program), compatibility_version(program));
-    if compatible > current {
+    if is_library && compatible > current {
         let message = format!(
             "`compatibility-version` is {compatible}, newer than the library itself, which is {current}"
         );
@@ -199,11 +217,8 @@ fn check_dynamic(program: &Program<'_>, errors: &mut Collector) {
         }
         errors.push(error);
     }
-    if program.library_name.as_ref().is_some_and(|name| name.is_empty() || name.contains('\0')) {
-        let message = "`library-name` is empty or holds a NUL";
-        let place = Place::Wish("library-name");
-        errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
-    }
+    // It is a path: `LC_ID_DYLIB` is what programs load.
+    check_library_name(program, &[], errors);
     if let (true, Some(entry)) = (is_library, program.entry) {
         let message = format!("a shared library has no entry on {target}: nothing calls it");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Symbol(entry), ""));

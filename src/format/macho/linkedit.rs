@@ -207,7 +207,9 @@ fn check_file_size(body: &Body) -> Result<()> {
     if size < limit {
         return Ok(());
     }
-    let message = format!("the file has {size:#x} bytes, and its offsets have 32 bits");
+    let message = format!(
+        "the file has {size:#x} bytes, and {limit:#x} are what 32-bit offsets leave beside the signature"
+    );
     Err(Error::new(ErrorKind::TooLarge, message).value(size.into(), 0..=limit.into()).into())
 }
 
@@ -313,7 +315,11 @@ fn check_word(
     }
     let pages = u64::from(u16::MAX);
     if word.offset / PAGE.get() >= pages {
-        let message = format!("a pointer on page {} of a segment", word.offset / PAGE.get());
+        let message = format!(
+            "a pointer lies on page {} of its segment, and chains reach the first {pages} pages of {:#x} bytes",
+            word.offset / PAGE.get(),
+            PAGE.get()
+        );
         return Err(Error::new(ErrorKind::TooLarge, message)
             .at(place, "")
             .value((word.offset / PAGE.get()).into(), 0..=i128::from(pages) - 1));

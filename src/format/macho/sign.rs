@@ -43,6 +43,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// # let (mut file, at) = (image.bytes, image.layout.sections().find(|s| s.name == "__const").unwrap().offset.0 as usize);
 /// file[at..at + 5].copy_from_slice(b"Howdy");
 /// macho::sign(&mut file, None)?;
+/// # assert!(minild::view::lint::lint(&file)?.findings.is_empty());
 /// # Ok::<(), minild::Errors>(())
 /// ```
 pub fn sign(file: &mut Vec<u8>, identifier: Option<&str>) -> Result<()> {

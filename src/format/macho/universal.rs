@@ -59,7 +59,8 @@ pub(super) fn arrange(slices: &[Slice]) -> Result<Arrangement> {
         end = offset + slice.size;
     }
     if end >= FILE_LIMIT {
-        let message = format!("the file has {end:#x} bytes, and its offsets have 32 bits");
+        let message =
+            format!("the file has {end:#x} bytes, and its 32-bit offsets reach {FILE_LIMIT:#x}");
         let error = Error::new(ErrorKind::TooLarge, message);
         return Err(error.value(end.into(), 0..=i128::from(FILE_LIMIT) - 1).into());
     }

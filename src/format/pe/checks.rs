@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use super::plan::{BASE_ALIGN, subsystem};
 use crate::arch::start_up;
 use crate::error::{Collector, Error, ErrorKind, Place, Result};
+use crate::format::checks::{check_library_name, check_room};
 use crate::program::{
-    Binding, Definition, ImportName, Libc, LibraryId, MemoryWish, OutputKind, Position, Program,
+    Binding, Definition, ImportName, LibraryId, MemoryWish, OutputKind, Position, Program,
     SectionKind, Start, Subsystem,
 };
 use crate::target::{Architecture, OperatingSystem};
+use crate::units::Size;
 
 pub(super) fn check(program: &Program<'_>) -> Result<()> {
     let mut errors = Collector::default();
@@ -38,7 +40,7 @@ pub(super) fn check(program: &Program<'_>) -> Result<()> {
         let place = Place::Wish("start");
         errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
     }
-    if start == Start::Libc && program.kind == OutputKind::SharedLibrary {
+    if start == Start::Libc && program.kind == OutputKind::SharedLibrary && !is_firmware {
         let message =
             format!("`start` means nothing on {}: nothing starts a library", program.target);
         let place = Place::Wish("start");
@@ -89,15 +91,19 @@ fn check_position(program: &Program<'_>, is_firmware: bool, errors: &mut Collect
             program.target
         );
         errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish("base"), ""));
-    } else if base.0 == 0 || base.0 % BASE_ALIGN.get() != 0 {
+    } else if base.0 % BASE_ALIGN.get() != 0 {
         let message = format!("the base {base} is no multiple of {:#x}", BASE_ALIGN.get());
         errors.push(
             Error::new(ErrorKind::Misaligned, message)
                 .at(Place::Wish("base"), "")
                 .help("Windows reserves memory in pieces of 64 KiB, and never the first"),
         );
-    } else if base.0 > GREATEST_BASE {
-        let message = format!("the base {base} leaves a process no room for an image behind it");
+    } else if base.0 == 0 || base.0 > GREATEST_BASE {
+        let message = format!(
+            "the base {base} does not lie in {:#x}..={GREATEST_BASE:#x}: the first 64 KiB are nobody's, and an \
+             image needs room behind its base",
+            BASE_ALIGN.get()
+        );
         errors.push(
             Error::new(ErrorKind::OutOfRange, message)
                 .at(Place::Wish("base"), "")
@@ -115,17 +121,19 @@ fn check_subsystem(program: &Program<'_>, is_firmware: bool, errors: &mut Collec
             .filter(|subsystem| of_firmware(**subsystem) == is_firmware)
             .map(|subsystem| format!("`{}`", subsystem.name()))
             .collect();
+        let (last, first) = possible.split_last().expect("every system has a subsystem");
         let message = format!("{} has no subsystem `{}`", program.target, subsystem.name());
         errors.push(
             Error::new(ErrorKind::Unsupported, message)
                 .at(Place::Wish("subsystem"), "")
-                .help(format!("it has {}", possible.join(", "))),
+                .help(format!("it has {} and {last}", first.join(", "))),
         );
     }
 }
 
 /// User space ends 64 KiB below 2^47, and an image may take 2 GiB of it.
-const GREATEST_BASE: u64 = (1 << 47) - 0x1_0000 - (1 << 31);
+const GREATEST_BASE: u64 = USER_SPACE - (1 << 31);
+const USER_SPACE: u64 = (1 << 47) - 0x1_0000;
 
 fn check_memory(
     program: &Program<'_>,
@@ -145,16 +153,22 @@ fn check_memory(
         }
         return;
     }
-    let reserved = wish.size.unwrap_or(super::tables::DEFAULT_RESERVE);
-    if reserved < super::tables::DEFAULT_COMMIT {
-        let least = super::tables::DEFAULT_COMMIT;
-        let message = format!("`{size}` is {reserved} bytes, less than a page of {least}");
-        errors.push(
-            Error::new(ErrorKind::OutOfRange, message)
-                .at(Place::Wish(size), "")
-                .value(reserved.0.into(), least.0.into()..=i64::MAX.into()),
-        );
+    if program.kind == OutputKind::SharedLibrary {
+        for (key, wished) in [(size, wish.size), (commit, wish.commit)] {
+            if wished.is_some() {
+                let message = format!(
+                    "`{key}` means nothing here on {}: a library has that of the program which loads it",
+                    program.target
+                );
+                errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
+            }
+        }
+        return;
     }
+    if let Some(wished) = wish.size {
+        check_room(size, wished, Size(USER_SPACE), errors);
+    }
+    let reserved = wish.size.unwrap_or(super::tables::DEFAULT_RESERVE);
     if let Some(committed) = wish.commit
         && committed > reserved
     {
@@ -195,16 +209,22 @@ fn check_names(program: &Program<'_>, errors: &mut Collector) {
 fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collector) {
     let target = program.target;
     let is_library = program.kind == OutputKind::SharedLibrary;
-    for (key, wished) in [
-        ("interpreter", program.interpreter.is_some()),
-        ("runpath", program.run_path.is_some()),
-        ("current-version", program.wishes.current_version.is_some()),
-        ("compatibility-version", program.wishes.compatibility_version.is_some()),
-        ("libc", program.wishes.libc != Libc::default()),
-        ("kind", is_library && is_firmware),
+    if !is_firmware {
+        check_library_name(program, &['/', '\\', ':'], errors);
+    }
+    let no_versions = "its libraries have no versions that programs ask for";
+    for (key, wished, why) in [
+        ("interpreter", program.interpreter.is_some(), "the system loads programs by itself"),
+        ("runpath", program.run_path.is_some(), "libraries are looked for beside the program"),
+        ("current-version", program.wishes.current_version.is_some(), no_versions),
+        ("compatibility-version", program.wishes.compatibility_version.is_some(), no_versions),
+        ("libc", program.wishes.libc.is_some(), "only Linux has several"),
+        ("kind", is_library && is_firmware, ""),
+        ("library-name", program.library_name.is_some() && is_firmware && !is_library, ""),
     ] {
         if wished {
-            let message = format!("`{key}` means nothing on {target}");
+            let why = if is_firmware { "firmware has no libraries" } else { why };
+            let message = format!("`{key}` means nothing on {target}: {why}");
             errors.push(Error::new(ErrorKind::Unsupported, message).at(Place::Wish(key), ""));
         }
     }
@@ -251,7 +271,10 @@ fn check_dynamic(program: &Program<'_>, is_firmware: bool, errors: &mut Collecto
         let message = if is_firmware && is_library {
             break; // told with what it is
         } else if is_firmware {
-            format!("{target} has no exports (here `{}`): nothing looks them up", export.name)
+            let message =
+                format!("{target} has no exports (here `{}`): nothing looks them up", export.name);
+            errors.push(Error::new(ErrorKind::Unsupported, message).at(place, ""));
+            break;
         } else if export.version.is_some() {
             format!("{target} knows no versions of an export (here of `{}`)", export.name)
         } else if export.name.is_empty() || export.name.contains('\0') {

@@ -66,6 +66,7 @@ pub fn checksum(image: &[u8]) -> Result<u32> {
 /// image[at] = 0x90;
 /// pe::set_checksum(&mut image)?;
 /// assert_ne!(pe::checksum(&image)?, before);
+/// # assert!(minild::view::lint::lint(&image)?.findings.is_empty());
 /// # Ok::<(), minild::Errors>(())
 /// ```
 pub fn set_checksum(image: &mut [u8]) -> Result<()> {

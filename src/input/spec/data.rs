@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeValue;
 
 use super::block::{Block, Field, Number};
-use super::document::{Entry, Key, Located, Reader, integer_value, with_article};
+use super::document::{Entry, Key, Located, Reader, integer_value};
 use super::expression::{self, Expression};
 use super::item::{self, Item};
 use super::shape::{Shape, described};
@@ -190,7 +190,7 @@ fn integers(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
                 block.bytes.resize(offset + usize::from(number.width), 0);
                 number.write(&mut block.bytes, offset, value);
             }
-            _ => reader.errors.push(element.must_be("an integer, or an array of integers")),
+            _ => reader.errors.push(element.must_be_one_or_many("an integer", "integers")),
         }
     }
     Contents::Block(block)
@@ -200,6 +200,8 @@ fn integers(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
 trait Float: Sized {
     /// Its number of bytes.
     const WIDTH: usize;
+    /// Its greatest number.
+    const GREATEST: &str;
     /// Up to which integer every one has a value of its own.
     const EXACT: u128;
     /// The nearest value, as its bytes; `None` where a finite number is none of the type's.
@@ -211,6 +213,7 @@ struct F64;
 
 impl Float for F32 {
     const WIDTH: usize = 4;
+    const GREATEST: &str = "3.4028235e38";
     const EXACT: u128 = 1 << f32::MANTISSA_DIGITS;
     fn bytes(text: &str) -> Option<Vec<u8>> {
         let value: f32 = text.parse().ok()?;
@@ -221,6 +224,7 @@ impl Float for F32 {
 
 impl Float for F64 {
     const WIDTH: usize = 8;
+    const GREATEST: &str = "1.7976931348623157e308";
     const EXACT: u128 = 1 << f64::MANTISSA_DIGITS;
     fn bytes(text: &str) -> Option<Vec<u8>> {
         let value: f64 = text.parse().ok()?;
@@ -248,15 +252,16 @@ fn floats<F: Float>(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
                 }
             },
             _ => {
-                reader.errors.push(element.must_be("a number, or an array of numbers"));
+                reader.errors.push(element.must_be_one_or_many("a number", "numbers"));
                 continue;
             }
         };
         if let Some(bytes) = F::bytes(&text) {
             all.extend(bytes);
         } else {
+            let greatest = F::GREATEST;
             let message =
-                format!("`{}` cannot be {text}: the type's greatest number is less", entry.key);
+                format!("`{}` cannot be {text}: it is from -{greatest} to {greatest}", entry.key);
             let place = Place::Text(element.span.clone());
             reader.errors.push(Error::new(ErrorKind::OutOfRange, message).at(place, ""));
             all.extend([0; 8].iter().take(F::WIDTH));
@@ -268,20 +273,20 @@ fn floats<F: Float>(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
 fn pointers(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
     let mut block = Block::default();
     for element in entry.one_or_many() {
-        push_pointer(reader, &element, &mut block, "a string like \"name+8\", or an array of such");
+        push_pointer(reader, &element, &mut block);
     }
     Contents::Block(block)
 }
 
 fn pointer(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Contents {
     let mut block = Block::default();
-    push_pointer(reader, entry, &mut block, "a string like \"name+8\"");
+    push_pointer(reader, entry, &mut block);
     Contents::Block(block)
 }
 
-fn push_pointer(reader: &mut Reader<'_>, entry: &Entry<'_>, block: &mut Block, wanted: &str) {
+fn push_pointer(reader: &mut Reader<'_>, entry: &Entry<'_>, block: &mut Block) {
     if !entry.value.is_str() {
-        reader.errors.push(entry.must_be(wanted));
+        reader.errors.push(entry.must_be("a string like \"name+8\""));
     } else if let Some(expression) = reader.expression(entry) {
         block.push_field(Field::Pointer, 8, expression, entry.span.clone());
     }
@@ -292,16 +297,12 @@ fn fields(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Contents> {
     let mut parts = Vec::new();
     for field in fields {
         let DeValue::Table(table) = field.value else {
-            let message = format!(
-                "each of `fields` is a table like {{ u32 = 1 }}, not {}",
-                with_article(field.value.type_str())
-            );
-            let place = Place::Text(field.span.clone());
-            reader.errors.push(Error::new(ErrorKind::InvalidValue, message).at(place, ""));
+            reader.errors.push(field.must_be("a table like { u32 = 1 }"));
             continue;
         };
         let mut part = Item::new(field.span.clone());
-        reader.walk(table, "a field", &[CONTENTS, FIELD_CONTENTS, item::ROOM], &mut part);
+        let keys = &[CONTENTS, FIELD_CONTENTS, item::ROOM];
+        part.is_wrong = !reader.walk(table, "a field", keys, &mut part);
         parts.push(part);
     }
     Some(Contents::Fields(parts))

@@ -12,9 +12,11 @@ use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeArray, DeInteger, DeTable, DeValue};
 
+use super::elsewhere::elsewhere;
+use super::expression::check_name;
 use super::shape::Shape;
 use super::text_map::{TextMap, with_plain_newlines};
-use crate::error::{Collector, Error, ErrorKind, Place};
+use crate::error::{Collector, Error, ErrorKind, Place, nearest_name};
 
 /// Bytes of the spec's text.
 pub(super) type Span = Range<usize>;
@@ -33,6 +35,9 @@ pub(super) struct Reader<'t> {
     /// Where the paths of `file` start.
     pub(super) folder: &'t Path,
     pub(super) errors: Collector,
+    /// Whether something was not understood that may have defined names or said targets: that one of them is
+    /// missing elsewhere is then no mistake of its own.
+    pub(super) misses_names: bool,
 }
 
 /// A key of a table of the language: its name, and what reading its value adds to a `T`.
@@ -55,14 +60,26 @@ pub(super) struct Entry<'d> {
     pub(super) key_span: Span,
     pub(super) value: &'d DeValue<'d>,
     pub(super) span: Span,
+    /// Whether it is an element of the array that the key holds.
+    is_element: bool,
 }
 
 impl<'d> Entry<'d> {
     /// The error that this is not what the key wants.
     pub(super) fn must_be(&self, wanted: impl fmt::Display) -> Error {
         let Self { key, value, .. } = self;
-        let message = format!("`{key}` must be {wanted}, not {}", with_article(value.type_str()));
+        let each = if self.is_element { "each of " } else { "" };
+        let found = with_article(value.type_str());
+        let message = format!("{each}`{key}` must be {wanted}, not {found}");
         Error::new(ErrorKind::InvalidValue, message).at(Place::Text(self.span.clone()), "")
+    }
+
+    /// The same where the key wants one thing, or an array of `many`.
+    pub(super) fn must_be_one_or_many(&self, one: &str, many: &str) -> Error {
+        if self.is_element {
+            return self.must_be(one);
+        }
+        self.must_be(format_args!("{one}, or an array of {many}"))
     }
 
     /// The values of an array, or the one value that stands for an array of one.
@@ -77,6 +94,7 @@ impl<'d> Entry<'d> {
         let element = |value: &'d Spanned<DeValue<'d>>| Entry {
             value: value.get_ref(),
             span: value.span(),
+            is_element: true,
             ..self.clone()
         };
         array.iter().map(element).collect()
@@ -93,6 +111,7 @@ pub(super) fn entries<'d>(table: &'d DeTable<'d>) -> Vec<Entry<'d>> {
             key_span: key.span(),
             value: value.get_ref(),
             span: value.span(),
+            is_element: false,
         })
         .collect();
     entries.sort_by_key(|entry| entry.key_span.start);
@@ -109,6 +128,11 @@ pub(super) fn list<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
     }
 }
 
+/// The same where all of them are meant.
+pub(super) fn all_of<'n>(names: impl IntoIterator<Item = &'n str>) -> String {
+    list(names).replace(" or ", " and ")
+}
+
 /// `3 digits`, `1 digit`.
 pub(super) fn counted(count: usize, noun: &str) -> String {
     format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
@@ -121,23 +145,26 @@ pub(super) fn with_article(noun: &str) -> String {
 
 impl<'t> Reader<'t> {
     pub(super) fn new(text: &'t str, folder: &'t Path) -> Self {
-        Self { text, folder, errors: Collector::default() }
+        Self { text, folder, errors: Collector::default(), misses_names: false }
     }
 
-    /// Reads `table`, which the language calls `what`, by `keys` into `into`.
+    /// Reads `table`, which the language calls `what`, by `keys` into `into`. Gives whether nothing is wrong
+    /// with it.
     pub(super) fn walk<T>(
         &mut self,
         table: &DeTable<'_>,
         what: &str,
         keys: &[&[Key<T>]],
         into: &mut T,
-    ) {
+    ) -> bool {
+        let before = self.errors.len();
         for entry in entries(table) {
             let keys = || keys.iter().copied().flatten();
             if !self.read_key(&entry, keys(), into) {
                 self.unknown_key(&entry, what, keys().map(|key| key.name).collect());
             }
         }
+        self.errors.len() == before
     }
 
     /// Reads `entry` into `into`, if it is one of `keys`.
@@ -157,21 +184,30 @@ impl<'t> Reader<'t> {
     /// Refuses `entry`, which is none of the `names` that `what` knows.
     pub(super) fn unknown_key(&mut self, entry: &Entry<'_>, what: &str, names: Vec<&str>) {
         let message = format!("{what} has no key `{}`", entry.key);
-        let mut error = Error::new(ErrorKind::UnknownKey, message)
-            .at(Place::Text(entry.key_span.clone()), "")
-            .nearest(entry.key, names.iter().copied());
-        if error.help.is_none() {
-            error = error.help(format!("its keys are {}", list(names).replace(" or ", " and ")));
-        }
-        self.errors.push(error);
+        let near = nearest_name(entry.key, names.iter().copied());
+        let help = match (elsewhere(entry.key), near) {
+            (None, None) => format!("its keys are {}", all_of(names)),
+            (None, Some(near)) => format!("did you mean `{near}`?"),
+            (Some(owners), Some(near)) if near.starts_with(entry.key) => {
+                format!("`{}` is a key of {owners}; or did you mean `{near}`?", entry.key)
+            }
+            (Some(owners), _) => format!("`{}` is a key of {owners}", entry.key),
+        };
+        self.misses_names = true;
+        self.errors.push(
+            Error::new(ErrorKind::UnknownKey, message)
+                .at(Place::Text(entry.key_span.clone()), "")
+                .help(help),
+        );
     }
 
     /// The entry as a table.
     pub(super) fn table<'d>(&mut self, entry: &Entry<'d>) -> Option<&'d DeTable<'d>> {
-        match entry.value {
-            DeValue::Table(table) => Some(table),
-            _ => self.refuse(entry.must_be("a table")),
+        if let DeValue::Table(table) = entry.value {
+            return Some(table);
         }
+        self.misses_names = true;
+        self.refuse(entry.must_be("a table"))
     }
 
     /// The entry as an array.
@@ -196,6 +232,16 @@ impl<'t> Reader<'t> {
     pub(super) fn located_string(&mut self, entry: &Entry<'_>) -> Option<Located<String>> {
         let value = self.string(entry)?.into_owned();
         Some(Located { value, span: entry.span.clone() })
+    }
+
+    /// The entry as the name of something in the program.
+    pub(super) fn symbol_name(&mut self, entry: &Entry<'_>) -> Option<Located<String>> {
+        let name = self.located_string(entry)?;
+        if let Err(problem) = check_name(&name.value) {
+            let error = Error::new(ErrorKind::InvalidValue, problem);
+            return self.refuse(error.at(Place::Text(name.span), ""));
+        }
+        Some(name)
     }
 
     /// The entry as an integer of `interval`.

@@ -3,10 +3,12 @@
 use toml::de::DeValue;
 
 use super::document::{Entry, Key, Located, Reader, Span};
+use super::expression::check_name;
 use super::shape::{Shape, described};
 use super::source_map::SourceMap;
 use crate::error::{Error, ErrorKind, Place};
 use crate::program::{Export, Program};
+use crate::target::OperatingSystem;
 
 /// The exports of one table.
 #[derive(Clone, Debug)]
@@ -19,7 +21,8 @@ pub(super) struct Exports {
 struct Wanted {
     span: Span,
     name: String,
-    symbol: String,
+    /// What it stands for, if not what has its name.
+    symbol: Option<String>,
     ordinal: Option<u16>,
     version: Option<String>,
 }
@@ -44,7 +47,7 @@ pub(super) const KEYS: &[Key<ExportTable>] = &[
         name: "symbol",
         about: "What it stands for in the program: `name` if it is not said.",
         shape: Shape::String,
-        read: |export, reader, entry| export.symbol = reader.located_string(entry),
+        read: |export, reader, entry| export.symbol = reader.symbol_name(entry),
     },
     Key {
         name: "ordinal",
@@ -79,9 +82,7 @@ fn read_export(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Wanted> {
     match entry.value {
         DeValue::String(_) => export.name = reader.located_string(entry),
         DeValue::Table(table) => {
-            let before = reader.errors.len();
-            reader.walk(table, "an export", &[KEYS], &mut export);
-            if reader.errors.len() > before {
+            if !reader.walk(table, "an export", &[KEYS], &mut export) {
                 return None;
             }
         }
@@ -95,7 +96,23 @@ fn read_export(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Wanted> {
         let error = Error::new(ErrorKind::InvalidValue, "an export needs a `name`");
         return reader.refuse(error.at(Place::Text(entry.span.clone()), ""));
     };
-    let symbol = symbol.unwrap_or_else(|| name.clone()).value;
+    let symbol = symbol.map(|symbol| symbol.value);
+    let problem = match symbol {
+        None => check_name(&name.value).err(),
+        Some(_) if name.value.is_empty() || name.value.contains('\0') => {
+            Some(format!("{:?} is no name of an export: it is empty or holds a NUL", name.value))
+        }
+        Some(_) => None,
+    };
+    if let Some(problem) = problem {
+        let error = Error::new(ErrorKind::InvalidValue, problem).at(Place::Text(name.span), "");
+        return reader.refuse(match (&symbol, name.value.is_empty()) {
+            (None, false) => error.help(
+                "`symbol` says what such a name stands for: { name = \"…\", symbol = \"…\" }",
+            ),
+            _ => error,
+        });
+    }
     let version = version.map(|version| version.value);
     Some(Wanted { span: entry.span.clone(), name: name.value, symbol, ordinal, version })
 }
@@ -103,7 +120,12 @@ fn read_export(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Wanted> {
 /// Adds all exports to `program`; `map` learns where each stands.
 pub(super) fn add(exports: &Exports, program: &mut Program<'_>, map: &mut SourceMap) {
     for wanted in &exports.exports {
-        let symbol = program.reference(wanted.symbol.clone());
+        let mut symbol = wanted.symbol.as_ref().unwrap_or(&wanted.name).as_str();
+        // A version where none belongs is told by the check, and is not what to look for.
+        if let (None, OperatingSystem::Linux) = (&wanted.symbol, program.target.operating_system) {
+            symbol = symbol.split('@').next().unwrap_or(symbol);
+        }
+        let symbol = program.reference(symbol.to_owned());
         map.add_symbol(symbol, &wanted.span);
         map.add_export(&wanted.span);
         program.exports.push(Export {

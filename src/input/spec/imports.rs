@@ -94,6 +94,14 @@ pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Imports {
     let mut libraries = Imports::default();
     for library in entries(table) {
         let Some(elements) = reader.array(&library, "an array of names") else { continue };
+        if elements.is_empty() {
+            let message = format!(
+                "nothing is imported from `{}`, and a program does not load what it takes nothing from",
+                library.key.escape_debug()
+            );
+            let place = Place::Text(library.span.clone());
+            reader.errors.push(Error::new(ErrorKind::Missing, message).at(place, ""));
+        }
         let imports = elements.iter().filter_map(|element| read_import(reader, element)).collect();
         libraries
             .insert(library.key.to_owned(), Library { span: library.key_span.clone(), imports });
@@ -106,9 +114,7 @@ fn read_import(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Wanted> {
     match entry.value {
         DeValue::String(_) => import.name = reader.located_string(entry),
         DeValue::Table(table) => {
-            let before = reader.errors.len();
-            reader.walk(table, "an import", &[KEYS], &mut import);
-            if reader.errors.len() > before {
+            if !reader.walk(table, "an import", &[KEYS], &mut import) {
                 return None;
             }
         }

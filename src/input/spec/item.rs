@@ -31,6 +31,8 @@ pub(super) struct Item {
     /// What its room is filled with.
     pub(super) fill: Option<Located<u8>>,
     pub(super) align: Option<Located<Align>>,
+    /// Whether something is wrong with what it says, and has been told.
+    pub(super) is_wrong: bool,
 }
 
 /// What a key says; `value` is `None` where that is wrong and has been told.
@@ -44,7 +46,15 @@ pub(super) struct Said<T> {
 
 impl Item {
     pub(super) fn new(span: Span) -> Self {
-        Self { span, is_bare: false, contents: None, size: None, fill: None, align: None }
+        Self {
+            span,
+            is_bare: false,
+            contents: None,
+            size: None,
+            fill: None,
+            align: None,
+            is_wrong: false,
+        }
     }
 
     /// Takes what a key says of the contents; two keys of one table that do are an error.
@@ -66,8 +76,8 @@ impl Item {
                 .at(Place::Text(entry.key_span.clone()), "")
                 .at(Place::Text(first.key_span.clone()), "already said here");
             let help = "`fields` holds a mixture: fields = [{ text = \"…\" }, { u32 = 1 }]";
-            let is_whole = |key| WHOLE_CONTENTS.iter().any(|whole| whole.name == key);
-            let is_mixture = !is_same && !is_whole(first.key.as_str()) && !is_whole(entry.key);
+            let mixes = |key| CONTENTS.iter().any(|contents| contents.name == key);
+            let is_mixture = !is_same && mixes(first.key.as_str()) && mixes(entry.key);
             return reader.errors.push(if is_mixture { error.help(help) } else { error });
         }
         self.contents = Some(Said {
@@ -87,6 +97,7 @@ impl Item {
             size: self.size.as_ref(),
             fill: self.fill.as_ref(),
             align: self.align.as_ref(),
+            is_wrong: self.is_wrong,
         }
     }
 }
@@ -100,6 +111,7 @@ pub(super) struct View<'s> {
     pub(super) size: Option<&'s Located<u64>>,
     pub(super) fill: Option<&'s Located<u8>>,
     pub(super) align: Option<&'s Located<Align>>,
+    pub(super) is_wrong: bool,
 }
 
 impl View<'_> {
@@ -112,6 +124,7 @@ impl View<'_> {
         self.size = special.size.or(self.size);
         self.fill = special.fill.or(self.fill);
         self.align = special.align.or(self.align);
+        self.is_wrong |= special.is_wrong;
     }
 }
 
@@ -138,7 +151,7 @@ const SIZE: Key<Item> = Key {
     read: |item, reader, entry| item.size = quantity::size(reader, entry).or(item.size.take()),
 };
 
-const ALIGN: &[Key<Item>] = &[Key {
+pub(super) const ALIGN: &[Key<Item>] = &[Key {
     name: "align",
     about: "What the item's address is a multiple of: a power of two, 8 if it is not said.",
     shape: Shape::Align,
@@ -251,6 +264,26 @@ impl Group {
         (described(self.keys), self.shorthand.is_some())
     }
 
+    /// The table that an item of the group could be in the place of such a value.
+    fn example(&self, value: &DeValue<'_>) -> Option<&'static str> {
+        let key = match value {
+            DeValue::String(_) => "asm",
+            DeValue::Integer(_) => "u64",
+            DeValue::Float(_) => "f64",
+            DeValue::Array(_) => "u8",
+            _ => return None,
+        };
+        let has = |key: &str| self.keys.iter().copied().flatten().any(|known| known.name == key);
+        match key {
+            "asm" if has("asm") => Some("{ asm = \"…\" }"),
+            "u64" if has("u64") => Some("{ u64 = 1 }"),
+            "u64" if has("size") => Some("{ size = 8 }"),
+            "f64" if has("f64") => Some("{ f64 = 0.5 }"),
+            "u8" if has("u8") => Some("{ u8 = [1, 2] }"),
+            _ => None,
+        }
+    }
+
     /// Reads what the table of one item of the group says into `item`.
     pub(super) fn read_item(&self, item: &mut Item, reader: &mut Reader<'_>, entry: &Entry<'_>) {
         if let Err(problem) = check_name(entry.key) {
@@ -260,7 +293,7 @@ impl Group {
         match (entry.value, self.shorthand) {
             (DeValue::Table(table), _) => {
                 let what = format!("`{}.{}`", self.name, entry.key);
-                reader.walk(table, &what, self.keys, item);
+                item.is_wrong |= !reader.walk(table, &what, self.keys, item);
             }
             (DeValue::String(_), Some(read)) => {
                 let contents = read(reader, entry);
@@ -270,8 +303,15 @@ impl Group {
                 let wanted = if shorthand.is_some() { "a table or a string" } else { "a table" };
                 let error = entry.must_be(wanted);
                 let is_key = self.keys.iter().copied().flatten().any(|key| key.name == entry.key);
-                let help = format!("an item has a name: [{}.NAME]", self.name);
-                reader.errors.push(if is_key { error.help(help) } else { error });
+                let help = if is_key {
+                    Some(format!("an item has a name: [{}.NAME]", self.name))
+                } else {
+                    self.example(entry.value).map(|example| format!("write it like {example}"))
+                };
+                reader.errors.push(match help {
+                    Some(help) => error.help(help),
+                    None => error,
+                });
                 item.say_contents(reader, entry, None);
             }
         }

@@ -106,7 +106,7 @@ impl Layer {
         },
         Key {
             name: "base",
-            about: "The address of the program's first byte: Windows and macOS.",
+            about: "The address of the program's first byte: Windows and macOS; Linux at a fixed position.",
             shape: Shape::Integer(0, u64::MAX as i128),
             read: |layer, reader, entry| layer.wishes.read_base(reader, entry),
         },
@@ -236,7 +236,7 @@ impl Layer {
     ];
 
     fn read_entry(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
-        self.entry = reader.located_string(entry);
+        self.entry = reader.symbol_name(entry);
     }
 
     fn read_constants(&mut self, reader: &mut Reader<'_>, entry: &Entry<'_>) {
@@ -246,10 +246,10 @@ impl Layer {
                 let place = Place::Text(constant.key_span.clone());
                 reader.errors.push(Error::new(ErrorKind::InvalidValue, problem).at(place, ""));
             }
-            if let Some(value) = reader.integer(&constant, CONSTANTS) {
-                let span = constant.key_span.clone();
-                self.constants.insert(constant.key.to_owned(), Located { value, span });
-            }
+            // Of a number that is wrong, 1 is what its users mind least: they are not to be told as well.
+            let value = reader.integer(&constant, CONSTANTS).unwrap_or(1);
+            let span = constant.key_span.clone();
+            self.constants.insert(constant.key.to_owned(), Located { value, span });
         }
     }
 

@@ -10,7 +10,7 @@ pub(super) type Functions = Vec<Located<String>>;
 /// Reads an array of names.
 pub(super) fn read(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Option<Functions> {
     let elements = reader.array(entry, "an array of functions' names")?;
-    Some(elements.iter().filter_map(|element| reader.located_string(element)).collect())
+    Some(elements.iter().filter_map(|element| reader.symbol_name(element)).collect())
 }
 
 /// The symbols of the `functions` that `key` lists; `map` learns where each stands, and the first for all.

@@ -63,7 +63,7 @@ pub(super) fn lower<'s>(
     start_up::import_thread_locals(program);
     program.init = lists::symbols("init", merged.init, program, map);
     program.fini = lists::symbols("fini", merged.fini, program, map);
-    if program.wishes.start == Some(Start::Libc) {
+    if program.wishes.start == Some(Start::Libc) || start_up::is_for_libc(program) {
         start_up::start_by_libc(program);
     }
     if let Some(exports) = merged.exports {
@@ -118,12 +118,13 @@ impl<'s> Parts<'s> {
                     .help(format!("give [target.{target}] an `asm`, a `hex` or a `file`")),
             );
         } else if self.entry.is_some_and(|entry| !self.names.has_place(entry)) {
-            errors.push(no_entry(&self.merged, &self.names, target, place));
+            errors.push(no_entry(self, target, place));
         }
     }
 }
 
-fn no_entry(merged: &Merged<'_>, names: &Names, target: Target, place: &Place) -> Error {
+fn no_entry(parts: &Parts<'_>, target: Target, place: &Place) -> Error {
+    let Parts { merged, names, units, .. } = parts;
     if let Some(entry) = merged.entry {
         let message = format!("the entry `{}` is not defined for `{target}`", entry.value);
         return Error::new(ErrorKind::UndefinedSymbol, message)
@@ -132,8 +133,17 @@ fn no_entry(merged: &Merged<'_>, names: &Names, target: Target, place: &Place) -
     }
     let message =
         format!("the program for `{target}` has no entry: nothing is called `{DEFAULT_ENTRY}`");
+    let code = units.iter().filter(|unit| unit.kind == SectionKind::Code);
+    let pieces = code.flat_map(|unit| &unit.members).map(|(_, piece)| piece);
+    let mut known = pieces.flat_map(|piece| {
+        let labels = piece.body.block().map(|block| block.labels.as_slice()).unwrap_or_default();
+        let labels = labels.iter().filter(|label| !label.is_local());
+        let file = piece.is_symbol().then_some(piece.name);
+        file.into_iter().chain(labels.map(|label| label.name.as_str()))
+    });
+    let name = known.next().unwrap_or("NAME");
     Error::new(ErrorKind::Missing, message).at(place.clone(), "").help(format!(
-        "give its first instruction the label `{DEFAULT_ENTRY}:`, or say entry = \"NAME\""
+        "give its first instruction the label `{DEFAULT_ENTRY}:`, or say entry = \"{name}\""
     ))
 }
 
@@ -193,7 +203,7 @@ struct Lowering<'s, 'e> {
 impl<'s> Lowering<'s, '_> {
     /// Adds a section with its symbols; gives what its relocations need once all symbols are defined.
     fn add_unit(&mut self, unit: Unit<'s>) -> Vec<Pending> {
-        let Unit { name, span, kind, align, at, is_symbol, size, members } = unit;
+        let Unit { name, span, kind, align, at, wishes, is_symbol, size, members } = unit;
         let mut parts = Vec::new();
         let mut rest = Vec::new();
         for (base, piece) in members {
@@ -209,7 +219,7 @@ impl<'s> Lowering<'s, '_> {
         let contents = join(parts, size, padding);
         let made = Section { at, ..Section::new(name, kind, contents).aligned(align) };
         let section = self.program.add_section(made);
-        self.map.add_section(span.clone());
+        self.map.add_section(span.clone(), wishes);
         if is_symbol {
             self.define(section, name.to_owned(), (0, size), SymbolType::Unspecified, span);
         }
@@ -271,7 +281,7 @@ impl<'s> Lowering<'s, '_> {
             match self.number(fixup, &block.bytes) {
                 Ok(Some(number)) => numbers.push((usize_of(fixup.offset), number)),
                 Ok(None) => fixups.push(fixup.clone()),
-                Err(error) => self.errors.push(error),
+                Err(errors) => self.errors.extend(errors),
             }
         }
         if !numbers.is_empty() {
@@ -293,7 +303,7 @@ impl<'s> Lowering<'s, '_> {
     }
 
     /// The number that `fixup` puts into `bytes`, and how; `None` where it depends on an address.
-    fn number(&self, fixup: &Fixup, bytes: &[u8]) -> Result<Option<(i128, Writer)>, Error> {
+    fn number(&self, fixup: &Fixup, bytes: &[u8]) -> Result<Option<(i128, Writer)>> {
         let span = &fixup.expression.span;
         match fixup.field {
             Field::Number(number) => {
@@ -312,7 +322,8 @@ impl<'s> Lowering<'s, '_> {
                     Err(wrong) => {
                         let message = format!("`{}` belongs on {}", kind.name(), wrong.expected);
                         Err(Error::new(ErrorKind::UnsupportedRelocation, message)
-                            .at(Place::Text(fixup.span.clone()), ""))
+                            .at(Place::Text(fixup.span.clone()), "")
+                            .into())
                     }
                 }
             }

@@ -36,6 +36,7 @@ mod asm;
 mod block;
 mod data;
 mod document;
+mod elsewhere;
 mod exports;
 mod expression;
 mod hex;
@@ -70,7 +71,7 @@ use layer::Layer;
 use shape::{Names, Shape, described};
 use targets::{Merged, TargetTable};
 
-use crate::error::{Error, ErrorKind, Errors, Place, Result};
+use crate::error::{Error, ErrorKind, Errors, Note, Place, Result};
 use crate::program::{OutputKind, Program};
 use crate::target::{FileTarget, Target};
 
@@ -133,11 +134,24 @@ pub fn read(text: &str, folder: &Path) -> Result<Spec> {
     if !reader.errors.is_empty() {
         let targets = spec.targets.iter().map(|target| target.value);
         let found = targets.filter_map(|target| lower::check_parts(&spec, target));
-        if let Some(errors) = Errors::merged(found) {
-            reader.errors.extend(errors);
+        let is_certain = |error: &Error| {
+            error.kind != ErrorKind::UndefinedSymbol
+                || !reader.misses_names
+                || is_local(error, text)
+        };
+        for error in Errors::merged(found).into_iter().flatten().filter(is_certain) {
+            reader.errors.push(error);
         }
     }
     reader.errors.into_result(spec)
+}
+
+/// Whether an error is about a local label, which no other text could define.
+fn is_local(error: &Error, text: &str) -> bool {
+    match error.notes.first() {
+        Some(Note { place: Place::Text(span), .. }) => text[span.clone()].starts_with('.'),
+        _ => false,
+    }
 }
 
 impl Spec {
@@ -320,8 +334,12 @@ impl Document {
             reader.errors.push(error);
         } else {
             let built: Vec<_> = targets.iter().map(|target| target.value).collect();
+            let kind = |target: &Target| Merged::new(&common, &tables, *target).wishes.kind();
+            let library =
+                built.iter().copied().filter(|target| kind(target) == OutputKind::SharedLibrary);
+            let libraries: Vec<_> = library.collect();
             for test in &tests {
-                test.check(&built, &mut reader.errors);
+                test.check(&built, &libraries, reader);
             }
         }
         Spec { name, files, targets, common, tables, needs, tests }

@@ -8,7 +8,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 use super::block::Number;
 use super::document::{Located, Span};
 use super::expression::{Expression, Factor, SIZE_SUFFIX, Term, TermValue};
-use crate::error::{Collector, Error, ErrorKind, Place};
+use crate::error::{Collector, Error, ErrorKind, Errors, Place};
 use crate::program::{Landmark, SectionKind};
 
 /// Names that a program may use without defining them, the same on every target; the last one only where there
@@ -115,13 +115,13 @@ impl Names {
     }
 
     fn add(&mut self, name: &str, value: Meaning, span: &Span, errors: &mut Collector) {
-        if let Some(first) = self.known.get(name) {
+        if let Some(first) = self.known.get_mut(name) {
             // The text's order decides which one is the first, not the order of what is looked at.
-            let (mut early, mut late) = (first.span.clone(), span.clone());
-            if early.start > late.start {
-                std::mem::swap(&mut early, &mut late);
+            let mut late = span.clone();
+            if first.span.start > late.start {
+                std::mem::swap(&mut first.span, &mut late);
             }
-            return errors.push(defined_twice(name, late, early));
+            return errors.push(defined_twice(name, late, first.span.clone()));
         }
         self.known.insert(name.to_owned(), Located { value, span: span.clone() });
     }
@@ -224,24 +224,34 @@ impl Names {
     }
 
     /// The value of an expression without addresses; `None` where it has one.
-    pub(super) fn plain_number(&self, expression: &Expression) -> Result<Option<i128>, Error> {
-        let mut sum = 0;
+    pub(super) fn plain_number(&self, expression: &Expression) -> Result<Option<i128>, Errors> {
+        let mut errors = Collector::default();
+        let mut sum = Some(0);
         for term in &expression.terms {
-            match self.term_number(term)? {
-                Some(value) => sum += if term.is_negative { -value } else { value },
-                None => return Ok(None),
+            match self.term_number(term) {
+                Ok(Some(value)) => {
+                    let value = if term.is_negative { -value } else { value };
+                    sum = sum.map(|sum| sum + value);
+                }
+                Ok(None) => sum = None,
+                Err(error) => errors.push(error),
             }
         }
-        Ok(Some(sum))
+        errors.into_result(sum)
     }
 
     /// The value of an expression without addresses, for a field that holds `number`.
-    pub(super) fn number(&self, expression: &Expression, number: Number) -> Result<i128, Error> {
-        let Some(sum) = self.plain_number(expression)? else {
-            let is_address = |term: &&Term| matches!(self.term_number(term), Ok(None));
-            let term = expression.terms.iter().find(is_address);
-            return Err(self.no_number(term.expect("no plain number has an address"), number));
-        };
+    pub(super) fn number(&self, expression: &Expression, number: Number) -> Result<i128, Errors> {
+        let mut errors = Collector::default();
+        for term in &expression.terms {
+            match self.term_number(term) {
+                Ok(Some(_)) => {}
+                Ok(None) => errors.push(self.no_number(term, number)),
+                Err(error) => errors.push(error),
+            }
+        }
+        errors.into_result(())?;
+        let sum = self.plain_number(expression)?.expect("no term is an address");
         check_interval(sum, number.name, number.interval(), &expression.span)?;
         Ok(sum)
     }

@@ -96,6 +96,9 @@ impl Bodies<'_> {
         view: &View<'s>,
     ) -> Option<Body<'s>> {
         if view.contents.is_none() && view.size.is_none() {
+            if view.is_wrong {
+                return None;
+            }
             let message = format!("`{}.{name}` does not say what it holds", group.name);
             let keys = list(group.contents_keys());
             self.errors.push(
@@ -120,7 +123,7 @@ impl Bodies<'_> {
         };
         let fill = view.fill.map_or(0, |fill| fill.value);
         let Some(size) = view.size else {
-            if let Some(fill) = view.fill {
+            if let Some(fill) = view.fill.filter(|_| !view.is_wrong) {
                 self.errors.push(
                     Error::new(ErrorKind::Missing, "`fill` without `size` fills nothing")
                         .at(Place::Text(fill.span.clone()), ""),
@@ -187,6 +190,9 @@ impl Bodies<'_> {
 
     fn append_field(&mut self, all: &mut Block, field: &View<'_>, purpose: Purpose) {
         if field.contents.is_none() && field.size.is_none() {
+            if field.is_wrong {
+                return;
+            }
             let error = Error::new(ErrorKind::Missing, "this field holds nothing")
                 .at(Place::Text(field.span.clone()), "");
             return self.errors.push(error.help("write it like { u32 = 1 }"));

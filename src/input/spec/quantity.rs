@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::document::{Entry, Located, Reader, integer_value, list};
+use super::document::{Entry, Located, Reader, all_of, integer_value};
 use crate::error::{Error, ErrorKind, Place};
 use crate::units::Align;
 
@@ -124,7 +124,7 @@ fn counted(
         let near = near.or_else(|| names().find(|name| name.eq_ignore_ascii_case(unit)));
         return reader.refuse(match near {
             Some(name) => error.help(format!("did you mean `{name}`?")),
-            None => error.help(format!("its units are {}", list(names()).replace(" or ", " and "))),
+            None => error.help(format!("its units are {}", all_of(names()))),
         });
     };
     // Saturation keeps a number that is far too large too large.

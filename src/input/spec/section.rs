@@ -26,6 +26,8 @@ pub(super) struct SectionTable {
     align: Option<Located<Align>>,
     at: Option<Located<u64>>,
     contents: Option<Located<Vec<Located<String>>>>,
+    /// Whether something is wrong with what it says, and has been told.
+    is_wrong: bool,
 }
 
 impl SectionTable {
@@ -38,6 +40,7 @@ impl SectionTable {
             align: special.align.or(common.align),
             at: special.at.or(common.at),
             contents: special.contents.or(common.contents),
+            is_wrong: special.is_wrong || common.is_wrong,
         }
     }
 
@@ -54,8 +57,10 @@ impl SectionTable {
             align: None,
             at: None,
             contents: None,
+            is_wrong: false,
         };
-        reader.walk(table, &format!("`section.{}`", entry.key), &[KEYS], &mut section);
+        let what = format!("`section.{}`", entry.key);
+        section.is_wrong = !reader.walk(table, &what, &[KEYS], &mut section);
         Some(section)
     }
 }
@@ -113,6 +118,8 @@ pub(super) struct Unit<'s> {
     pub(super) align: Align,
     /// Where it must lie.
     pub(super) at: Option<Address>,
+    /// Where its alignment and its address are said.
+    pub(super) wishes: Vec<(&'static str, Span)>,
     /// Whether the section as a whole has a symbol.
     pub(super) is_symbol: bool,
     /// Bytes, with what lies between the pieces.
@@ -121,19 +128,20 @@ pub(super) struct Unit<'s> {
     pub(super) members: Vec<(u64, Piece<'s>)>,
 }
 
-/// The sections of which all items are there, each with the place of its name and its size in bytes.
+/// The sections, each with the place of its name and its size in bytes: `None` where not all items are there.
 pub(super) fn sizes<'m, 's>(
     merged: &'m Merged<'s>,
     pieces: &'m [Option<Piece<'s>>],
-) -> impl Iterator<Item = (&'s str, &'s Span, u64)> + use<'m, 's> {
-    merged.sections.iter().filter_map(|(&name, (span, table))| {
+) -> impl Iterator<Item = (&'s str, &'s Span, Option<u64>)> + use<'m, 's> {
+    let size = |table: &SectionTable| {
         let mut end = Size::ZERO;
         for item in &table.contents.as_ref()?.value {
             let piece = pieces.iter().flatten().find(|piece| piece.item == item.value)?;
             (_, end) = behind(end, piece)?;
         }
-        Some((name, *span, end.0))
-    })
+        Some(end.0)
+    };
+    merged.sections.iter().map(move |(&name, (span, table))| (name, *span, size(table)))
 }
 
 /// Where `piece` lies in a section whose pieces end at `end` so far, and where it ends.
@@ -167,6 +175,7 @@ pub(super) fn gather<'s>(
         kind: piece.kind(),
         align: piece.align(),
         at: None,
+        wishes: piece.view.align.map(|align| ("align", align.span.clone())).into_iter().collect(),
         is_symbol: false,
         size: piece.body.len(),
         members: vec![(0, piece)],
@@ -198,15 +207,22 @@ impl<'s> Gatherer<'s, '_> {
         let &(first, first_name) = items.first()?;
         let kind = match &table.kind {
             Some(kind) => kind.value,
+            // It may have said which.
+            None if table.is_wrong => return None,
             None => self.common_kind(&items)?,
         };
         let mut section_align = table.align.as_ref().map_or(Align::WORD, |align| align.value);
+        // Who asks for the greatest alignment.
+        let mut align_span = table.align.as_ref().map(|align| align.span.clone());
         let mut end = Some(Size::ZERO);
         let mut members = Vec::new();
         for &(index, item) in &items {
             let piece = self.pieces[index].take().expect("no other section has this item");
             let align = piece.align();
-            section_align = section_align.max(align);
+            if align > section_align {
+                section_align = align;
+                align_span = piece.view.align.map(|align| align.span.clone());
+            }
             let place = end.and_then(|end| behind(end, &piece));
             let base = place.map(|(base, _)| base);
             end = place.map(|(_, end)| end);
@@ -229,8 +245,11 @@ impl<'s> Gatherer<'s, '_> {
             return None;
         };
         let at = table.at.as_ref().map(|at| Address(at.value));
-        let unit =
-            Unit { name, span, kind, align: section_align, at, is_symbol: true, size, members };
+        let at_span = table.at.as_ref().map(|at| ("at", at.span.clone()));
+        let align_span = align_span.map(|span| ("align", span));
+        let wishes = at_span.into_iter().chain(align_span).collect();
+        let align = section_align;
+        let unit = Unit { name, span, kind, align, at, wishes, is_symbol: true, size, members };
         Some((first, unit))
     }
 
@@ -243,7 +262,7 @@ impl<'s> Gatherer<'s, '_> {
         table: &'t SectionTable,
     ) -> Vec<(usize, &'t Located<String>)> {
         let listed = table.contents.as_ref();
-        if listed.is_none_or(|listed| listed.value.is_empty()) {
+        if listed.is_none_or(|listed| listed.value.is_empty()) && !table.is_wrong {
             let place = Place::Text(listed.map_or(span, |listed| &listed.span).clone());
             let error = Error::new(ErrorKind::Missing, format!("`section.{name}` holds nothing"));
             self.errors.push(error.at(place, "").help("list its items: contents = [\"NAME\"]"));

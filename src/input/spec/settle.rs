@@ -103,7 +103,7 @@ impl<'s> Maker<'_, 's> {
             }
         }
         for (name, span, size) in sizes(self.merged, pieces) {
-            names.add_place(name, size, span, &mut told_later);
+            names.add_place(name, size.unwrap_or(0), span, &mut told_later);
         }
         names
     }

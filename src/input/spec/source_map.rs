@@ -20,6 +20,8 @@ pub struct SourceMap {
 #[derive(Clone, Debug)]
 struct SectionSource {
     span: Span,
+    /// What its table asks for, by key.
+    wishes: Vec<(&'static str, Span)>,
     /// Offsets in the section, ascending, and where the bytes from there on stand.
     marks: Vec<(u64, Span)>,
 }
@@ -42,6 +44,7 @@ impl SourceMap {
     fn place(&self, place: Place) -> Place {
         let span = match &place {
             Place::Section { section, offset } => self.section(*section, *offset),
+            Place::SectionWish { section, key } => self.section_wish(*section, key),
             Place::Symbol(symbol) => self.symbols.get(symbol.index()).cloned().flatten(),
             Place::Wish(key) => {
                 let said = self.wishes.iter().find(|(known, _)| known == key);
@@ -60,6 +63,12 @@ impl SourceMap {
         Some(mark.map_or(&source.span, |mark| &source.marks[mark].1).clone())
     }
 
+    fn section_wish(&self, section: SectionId, key: &str) -> Option<Span> {
+        let source = self.sections.get(section.index())?;
+        let said = source.wishes.iter().find(|(known, _)| *known == key);
+        Some(said.map_or(&source.span, |(_, span)| span).clone())
+    }
+
     /// What the spec says of the wish `key` stands at `span`.
     pub(super) fn add_wish(&mut self, key: &'static str, span: &Span) {
         self.wishes.push((key, span.clone()));
@@ -75,9 +84,9 @@ impl SourceMap {
         self.exports.push(span.clone());
     }
 
-    /// The next section that is added to the program stands at `span`.
-    pub(super) fn add_section(&mut self, span: Span) {
-        self.sections.push(SectionSource { span, marks: Vec::new() });
+    /// The next section that is added to the program stands at `span`, and what its table asks for at `wishes`.
+    pub(super) fn add_section(&mut self, span: Span, wishes: Vec<(&'static str, Span)>) {
+        self.sections.push(SectionSource { span, wishes, marks: Vec::new() });
     }
 
     /// What lies from `offset` of `section` on, behind the last such place, stands at `span`.

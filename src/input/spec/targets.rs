@@ -3,7 +3,7 @@
 use indexmap::IndexMap;
 use rustc_hash::FxBuildHasher;
 
-use super::document::{Entry, Located, Reader, Span, list};
+use super::document::{Entry, Located, Reader, Span, all_of};
 use super::exports::Exports;
 use super::imports::{self, Imports};
 use super::item::View;
@@ -54,7 +54,7 @@ impl Selector {
                 let error = Error::new(ErrorKind::InvalidValue, message);
                 return reader.refuse(error.at(Place::Text(span.clone()), "").help(format!(
                     "such a file holds those of {}; `targets` says that it is to be made",
-                    list(names).replace(" or ", " and ")
+                    all_of(names)
                 )));
             }
             let architectures = Architecture::ALL.iter().map(|known| known.name());
@@ -103,7 +103,7 @@ fn unknown(name: &str, what: &str, names: Vec<&str>, span: &Span) -> Error {
         (None, "host") => error.help(
             "a spec says the same on every machine: name the target; `--target host` chooses this machine's",
         ),
-        (None, _) => error.help(format!("there are {}", list(names).replace(" or ", " and "))),
+        (None, _) => error.help(format!("there are {}", all_of(names))),
     }
 }
 
@@ -119,6 +119,7 @@ pub(super) fn read_targets(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Lo
             let names = target_names().chain(UNIVERSAL.iter().map(|row| row.name)).collect();
             let error = unknown(&name, "target", names, &element.span);
             reader.errors.push(error);
+            reader.misses_names = true;
             continue;
         };
         if let Some(first) = targets.iter().find(|known| known.value == value) {
@@ -150,6 +151,7 @@ pub(super) fn read_table(
     before: &[TargetTable],
 ) -> Option<TargetTable> {
     let selector = Selector::read(reader, entry.key, &entry.key_span);
+    reader.misses_names |= selector.is_none();
     let table = reader.table(entry)?;
     let mut layer = Layer::default();
     reader.walk(table, &format!("`target.{}`", entry.key), &[Layer::KEYS], &mut layer);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use indexmap::IndexMap;
 
-use super::document::{Entry, Key, Located, Reader, Span, entries};
+use super::document::{Entry, Key, Located, Reader, Span, all_of, entries};
 use super::quantity;
 use super::shape::{Names, Shape, described};
 use super::targets::{self, Selector};
-use crate::error::{Collector, Error, ErrorKind, Place};
+use crate::error::{Collector, Error, ErrorKind, Place, nearest_name};
 use crate::target::{OperatingSystem, Target};
 
 /// One run of a program, and what it must show.
@@ -26,6 +26,8 @@ pub struct Test {
     exit: Option<Located<u32>>,
     signal: Option<Located<String>>,
     timeout: Option<Duration>,
+    /// The keys that it has, each with the place where it stands.
+    said: Vec<(String, Span)>,
 }
 
 /// How a run must end.
@@ -115,19 +117,53 @@ impl Test {
             exit: None,
             signal: None,
             timeout: None,
+            said: Vec::new(),
         }
     }
 
-    /// What is wrong with it for a spec that is for `built`.
-    pub(super) fn check(&self, built: &[Target], errors: &mut Collector) {
+    /// What is wrong with it for a spec that is for `built`, and makes shared libraries for `libraries` of them.
+    pub(super) fn check(&self, built: &[Target], libraries: &[Target], reader: &mut Reader<'_>) {
+        if let Some(target) = libraries.iter().find(|target| self.is_for(**target)) {
+            let message =
+                format!("for `{target}` this is a shared library, and nothing runs one alone");
+            reader.errors.push(
+                Error::new(ErrorKind::Conflict, message)
+                    .at(Place::Text(self.span.clone()), "")
+                    .help("test a program that uses it: its `needs` builds both"),
+            );
+        }
         // Such a test would never run, and nobody would see.
-        for (selector, span) in self.targets.iter().flatten() {
+        for (selector, span) in self.targets.iter().flatten().filter(|_| !reader.misses_names) {
             if !built.iter().any(|&target| selector.selects(target)) {
                 let message = "this test is for a target that the spec is not for";
                 let place = Place::Text(span.clone());
-                errors.push(Error::new(ErrorKind::Conflict, message).at(place, ""));
+                reader.errors.push(Error::new(ErrorKind::Conflict, message).at(place, ""));
             }
         }
+        self.check_system(built, &mut reader.errors);
+        self.check_exit(built, &mut reader.errors);
+    }
+
+    /// That each system which the test is for has what it asks for.
+    fn check_system(&self, built: &[Target], errors: &mut Collector) {
+        for (key, span) in &self.said {
+            let lacks = |target: &&Target| {
+                self.is_for(**target)
+                    && LACKING.iter().any(|row| row.lacks(target.operating_system, key))
+            };
+            let Some(target) = built.iter().find(lacks) else { continue };
+            let row = LACKING.iter().find(|row| row.lacks(target.operating_system, key));
+            let row = row.expect("the target lacks it");
+            let message = format!("`{key}` means nothing on `{target}`: {}", row.why);
+            errors.push(
+                Error::new(ErrorKind::Unsupported, message)
+                    .at(Place::Text(span.clone()), "")
+                    .help(row.help),
+            );
+        }
+    }
+
+    fn check_exit(&self, built: &[Target], errors: &mut Collector) {
         let Some(exit) = &self.exit else { return };
         let limited = built.iter().filter(|&&target| self.is_for(target));
         let limited = limited.map(|target| (greatest_exit(target.operating_system), target));
@@ -144,6 +180,41 @@ impl Test {
         }
     }
 }
+
+/// A key that asks a system for what it does not have.
+struct Lacking {
+    system: OperatingSystem,
+    keys: &'static [&'static str],
+    why: &'static str,
+    help: &'static str,
+}
+
+impl Lacking {
+    fn lacks(&self, system: OperatingSystem, key: &str) -> bool {
+        self.system == system && self.keys.contains(&key)
+    }
+}
+
+const LACKING: &[Lacking] = &[
+    Lacking {
+        system: OperatingSystem::Windows,
+        keys: &["signal"],
+        why: "no program ends by a signal there",
+        help: "`targets` says what the test is for; an exception that nobody handles ends a program with its own code: exit = 0xc0000005",
+    },
+    Lacking {
+        system: OperatingSystem::Uefi,
+        keys: &["signal"],
+        why: "a fault stops the whole machine",
+        help: "`targets` says what the test is for",
+    },
+    Lacking {
+        system: OperatingSystem::Uefi,
+        keys: &["env", "stdin", "stderr"],
+        why: "an image has its arguments and the console, and no more",
+        help: "`targets` says what the test is for",
+    },
+];
 
 /// Systems whose exit status has more than the 8 bits that POSIX hands to a parent (wait(2),
 /// `WEXITSTATUS`), and the greatest one there.
@@ -178,8 +249,17 @@ pub(super) const KEYS: &[Key<Test>] = &[
             let mut selectors = Vec::new();
             for element in elements {
                 let Some(name) = reader.string(&element) else { continue };
-                let selector = Selector::read(reader, &name, &element.span);
-                selectors.extend(selector.map(|selector| (selector, element.span)));
+                let Some(selector) = Selector::read(reader, &name, &element.span) else { continue };
+                let known = selectors.iter().find(|(known, _)| *known == selector);
+                if let Some((_, first)) = known {
+                    reader.errors.push(
+                        Error::new(ErrorKind::Conflict, format!("`{name}` is listed twice"))
+                            .at(Place::Text(element.span), "")
+                            .at(Place::Text(Span::clone(first)), "first listed here"),
+                    );
+                    continue;
+                }
+                selectors.push((selector, element.span));
             }
             test.targets = Some(selectors);
         },
@@ -221,7 +301,14 @@ pub(super) const KEYS: &[Key<Test>] = &[
         about: "What must be found in what it writes to stdout.",
         shape: Shape::OneOrMany(&Shape::String),
         read: |test, reader, entry| {
-            for element in entry.one_or_many() {
+            let elements = entry.one_or_many();
+            if elements.is_empty() {
+                let message = "nothing is found in whatever the program writes";
+                let error = Error::new(ErrorKind::Missing, message);
+                let error = error.at(Place::Text(entry.span.clone()), "");
+                reader.errors.push(error.help("say what must be found, or leave `contains` out"));
+            }
+            for element in elements {
                 let Some(text) = reader.string(&element) else { continue };
                 if text.is_empty() {
                     let message = "an empty text is found in whatever the program writes";
@@ -252,7 +339,15 @@ pub(super) const KEYS: &[Key<Test>] = &[
                 let error =
                     Error::new(ErrorKind::InvalidValue, format!("no signal is called `{name}`"))
                         .at(Place::Text(entry.span.clone()), "");
-                return reader.errors.push(error.nearest(&name, SIGNALS.iter().copied()));
+                // As shells and `kill -l` call them.
+                let full = format!("SIG{name}");
+                let meant = nearest_name(&name, SIGNALS.iter().copied());
+                let meant = meant.or_else(|| nearest_name(&full, SIGNALS.iter().copied()));
+                let help = match meant {
+                    Some(meant) => format!("did you mean `{meant}`?"),
+                    None => format!("there are {}", all_of(SIGNALS.iter().copied())),
+                };
+                return reader.errors.push(error.help(help));
             }
             test.signal = Some(Located { value: name.into_owned(), span: entry.key_span.clone() });
         },
@@ -304,6 +399,8 @@ pub(super) fn read_tests(reader: &mut Reader<'_>, entry: &Entry<'_>) -> Vec<Test
     for element in reader.array(entry, "an array of tables: [[test]]").unwrap_or_default() {
         let Some(table) = reader.table(&element) else { continue };
         let mut test = Test::new(element.span.clone());
+        let said = entries(table).into_iter();
+        test.said = said.map(|entry| (entry.key.to_owned(), entry.key_span)).collect();
         reader.walk(table, "`test`", &[KEYS], &mut test);
         if let (Some(exit), Some(signal)) = (&test.exit, &test.signal) {
             let error =

@@ -39,10 +39,14 @@ impl TextMap {
             _ => 0,
         };
         let start = value.start + quote;
-        let special: &[char] = if raw.starts_with('"') { &['\\', '\r'] } else { &['\r'] };
+        let has_escapes = raw.starts_with('"');
+        // One character alone is found many bytes at a time.
+        let next_special = |rest: &str| {
+            if has_escapes { rest.find(['\\', '\r']) } else { rest.find('\r') }
+        };
         let mut steps = vec![(0, start + trimmed)];
         let (mut at, mut decoded) = (trimmed, 0);
-        while let Some(distance) = body[at..].find(special) {
+        while let Some(distance) = next_special(&body[at..]) {
             (at, decoded) = (at + distance, decoded + distance);
             let (written, meant) = spelling(&body[at..]);
             // A step where it starts, so that all of it is shown, and one behind it.

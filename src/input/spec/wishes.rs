@@ -183,7 +183,7 @@ impl WishTable {
                 self.compatibility_version.as_ref(),
             ),
             start: said(map, "start", self.start.as_ref()),
-            libc: said(map, "libc", self.libc.as_ref()).unwrap_or_default(),
+            libc: said(map, "libc", self.libc.as_ref()),
             stack: self.stack.wish(map, "stack.size", "stack.commit"),
             heap: self.heap.wish(map, "heap.size", "heap.commit"),
         }

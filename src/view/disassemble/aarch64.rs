@@ -1,46 +1,82 @@
-//! Arm64 instructions, by `yaxpeax-arm`.
+//! Arm64 instructions, by `fARM64`.
+//!
+//! It reads what processors have up to Armv9.6, and prints what other tools do. What it is known to print wrongly is not
+//! taken from it: system registers get their names here, and SME and a few forms of SVE stay `.inst`.
 
-use yaxpeax_arm::armv8::a64::Operand;
+use fARM64::format::{FmtFormatter, Formatter as _};
+use fARM64::{Decoder, DecoderOptions, Operand};
 
 use super::{Decoded, State};
-use crate::arch::aarch64_decode::decode;
 
 /// What `adrp` left in each register: a page, as long as the next instruction follows.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Pages([Option<u64>; 32]);
 
+/// System registers that the decoder has no name for, as Arm ARM D24 names them: `s3_3_c0_c0_1 ctr_el0`.
+const SYSTEM_REGISTERS: &str = include_str!("system_registers.txt");
+
 pub(super) fn step(address: u64, bytes: &[u8], state: &mut State) -> Decoded {
-    let Some(word) = bytes.first_chunk::<4>() else {
+    let Some(bytes) = bytes.first_chunk::<4>() else {
         let text = "(cut off)".to_owned();
         return Decoded { length: bytes.len(), bytes: String::new(), text, target: None };
     };
-    let word = u32::from_le_bytes(*word);
-    let instruction = decode(word);
-    let near = instruction.as_ref().and_then(|instruction| {
-        instruction.operands.iter().find_map(|operand| match operand {
-            // `adrp` counts pages from its own.
-            Operand::PCOffset(offset) if is_adrp(word) => {
-                Some((address & !0xfff).wrapping_add_signed(*offset))
-            }
-            Operand::PCOffset(offset) => Some(address.wrapping_add_signed(*offset)),
-            _ => None,
-        })
+    let word = u32::from_le_bytes(*bytes);
+    let instruction = Decoder::new(bytes, address, DecoderOptions::NONE).decode();
+    let near = (0..instruction.op_count()).find_map(|index| match instruction.op(index) {
+        Operand::Label(target) => Some(target),
+        _ => None,
     });
-    let text = instruction.map_or_else(|| format!(".inst 0x{word:08x}"), |found| found.to_string());
-    // It prints distances; people look for addresses.
-    let text = match (text.find('$'), near) {
-        (Some(start), Some(target)) => {
-            let end = text[start..].find(',').map_or(text.len(), |length| start + length);
-            format!("{}{target:#x}{}", &text[..start], &text[end..])
-        }
-        _ => text,
-    };
+    let mut text = String::new();
+    if instruction.is_invalid() || is_misread(word) {
+        text = format!(".inst 0x{word:08x}");
+    } else {
+        let mut formatter = FmtFormatter::new();
+        formatter.options_mut().first_operand_char_index = 0;
+        formatter.format(&instruction, &mut text);
+    }
+    if is_system_register_move(word) {
+        name_system_register(&mut text);
+    }
     let target = state.aarch64.follow(word, near);
     Decoded { length: 4, bytes: format!("{word:08x}"), text, target }
 }
 
+/// What fARM64 0.1.0 prints with another meaning, by mask and value (Arm ARM, C8).
+const MISREAD: [(u32, u32); 4] = [
+    // ADR (vector, unpacked): no extension of the offset.
+    (0xffa0_f000, 0x0420_a000),
+    // EXT (constructive): one register too many.
+    (0xffe0_e000, 0x0560_0000),
+    // LD1RO*: the offset is not multiplied by 32.
+    (0xfe70_e000, 0xa420_2000),
+    // FDOT (2-way, by indexed FP8): another element.
+    (0xffe0_f400, 0x6420_4400),
+];
+
+fn is_misread(word: u32) -> bool {
+    MISREAD.iter().any(|(mask, value)| word & mask == *value)
+}
+
 const fn is_adrp(word: u32) -> bool {
     word & 0x9f00_0000 == 0x9000_0000
+}
+
+/// `mrs`, `msr` of a register; `mrrs`, `msrr`.
+const fn is_system_register_move(word: u32) -> bool {
+    word & 0xffd0_0000 == 0xd510_0000 || word & 0xffd0_0000 == 0xd550_0000
+}
+
+/// Puts a register's name where its number stands, if it has one.
+fn name_system_register(text: &mut String) {
+    let Some(start) = text.find("s2_").or_else(|| text.find("s3_")) else { return };
+    let end = text[start..].find([',', ' ']).map_or(text.len(), |length| start + length);
+    let number = &text[start..end];
+    let named = |line: &&str| line.split_once(' ').is_some_and(|(of, _)| of == number);
+    if let Some((_, name)) =
+        SYSTEM_REGISTERS.lines().find(named).and_then(|line| line.split_once(' '))
+    {
+        text.replace_range(start..end, name);
+    }
 }
 
 /// `add Xd, Xn, #number` and `ldr`, `str` of `[Xn, #number]`, in the encodings that go with `adrp`: Xn, and the number.

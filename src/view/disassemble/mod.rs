@@ -1,7 +1,7 @@
 //! Machine code as text, with the names of what it calls and reads.
 //!
 //! Takes an image whose sections, symbols, imports, exports and relocations were read, and gives lines: a section, a
-//! name, an instruction. `iced-x86` and `yaxpeax-arm` read the instructions; which name an address has is found here.
+//! name, an instruction. `iced-x86` and `fARM64` read the instructions; which name an address has is found here.
 
 mod aarch64;
 mod names;

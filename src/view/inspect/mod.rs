@@ -4,6 +4,8 @@
 //! sections, symbols, imports, exports, relocations, signature and notes. What is damaged is named, and the rest shown.
 
 mod elf;
+#[cfg(feature = "dwarf")]
+mod frames;
 mod kind;
 mod macho;
 mod model;

@@ -365,7 +365,7 @@ pub struct Relocation<'data> {
 }
 
 /// How a function's frame is unwound.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Unwinding {
     /// The function's first address.
@@ -374,6 +374,12 @@ pub struct Unwinding {
     pub end: Option<u64>,
     /// Where the description lies; `None` where the table has it.
     pub description: Option<u64>,
+    /// Where that lies which it shares with others: the common information entry (`.eh_frame`).
+    pub common: Option<u64>,
+    /// What handles exceptions in it: the function's address, or where the loader writes that.
+    pub personality: Option<u64>,
+    /// What tells that function about this one.
+    pub lsda: Option<u64>,
     /// What it says, in short.
     pub summary: String,
 }

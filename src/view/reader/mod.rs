@@ -7,6 +7,8 @@
 
 mod budget;
 mod damage;
+#[cfg(feature = "dwarf")]
+pub mod eh_frame;
 pub mod elf;
 pub mod macho;
 mod name;

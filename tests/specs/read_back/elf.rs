@@ -6,7 +6,7 @@ use goblin::elf::program_header::{PF_R, PF_W, PF_X, PT_LOAD};
 use minild::Image;
 use minild::format::layout::{LaidOutSection, Segment};
 use minild::format::plan::{Permissions, Role};
-use minild::program::{Definition, Import, ImportName, Program, SectionKind};
+use minild::program::{Definition, Import, ImportName, Position, Program, SectionKind};
 use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol};
 
 use super::{mapped, pointers_are_the_programs, same};
@@ -18,7 +18,7 @@ pub(super) fn check(program: &Program<'_>, image: &Image, variant: Variant) -> C
     goblin_agrees(image)?;
     symbols_are_the_programs(program, image, variant)?;
     pointers_are_the_programs(program, image)?;
-    load_relocations_are_the_programs(program, image, variant)
+    load_relocations_are_the_programs(program, image)
 }
 
 /// Sections that have a section header: not the headers themselves.
@@ -136,11 +136,7 @@ fn symbols_are_the_programs(program: &Program<'_>, image: &Image, variant: Varia
 
 /// The file has one relative relocation for each pointer to a place of the program, lists of functions
 /// included, and one by name for each import.
-fn load_relocations_are_the_programs(
-    program: &Program<'_>,
-    image: &Image,
-    variant: Variant,
-) -> Checked {
+fn load_relocations_are_the_programs(program: &Program<'_>, image: &Image) -> Checked {
     let elf = goblin::elf::Elf::parse(&image.bytes)?;
     let mut found = BTreeMap::new();
     let mut imported = BTreeSet::new();
@@ -165,7 +161,7 @@ fn load_relocations_are_the_programs(
         }
     }
     let mut expected = BTreeMap::new();
-    if variant != Variant::Fixed {
+    if program.wishes.position == Position::Independent {
         for (id, section) in program.sections_with_ids() {
             for relocation in section.relocations.iter().filter(|r| r.kind.is_pointer()) {
                 let target = image.layout.symbol(relocation.symbol).0;

@@ -3,9 +3,9 @@
 use super::fragment::{Code, Fragments, Instruction};
 use super::lexer::{Token, TokenKind};
 use super::{Context, Statement, operands, range_of, value};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Collector, Error, ErrorKind, Errors};
 use crate::input::spec::block::{Block, Field};
-use crate::input::spec::document::list;
+use crate::input::spec::document::all_of;
 use crate::units::Align;
 use crate::{arch, target::Architecture};
 
@@ -17,7 +17,7 @@ const GREATEST_ALIGN: i128 = 1 << 16;
 
 struct Directive {
     names: &'static [&'static str],
-    read: fn(&Statement<'_>, &Context<'_>, &mut Fragments) -> Result<(), Error>,
+    read: fn(&Statement<'_>, &Context<'_>, &mut Fragments) -> Result<(), Errors>,
 }
 
 const DIRECTIVES: &[Directive] = &[
@@ -70,7 +70,7 @@ pub(super) fn read(
     statement: &Statement<'_>,
     context: &Context<'_>,
     fragments: &mut Fragments,
-) -> Result<(), Error> {
+) -> Result<(), Errors> {
     let name = statement.mnemonic.text.to_ascii_lowercase();
     if let Some(directive) = DIRECTIVES.iter().find(|directive| directive.names.contains(&&*name)) {
         return (directive.read)(statement, context, fragments);
@@ -79,16 +79,17 @@ pub(super) fn read(
     let refused = REFUSED.iter().find(|(names, _)| names.contains(&&*name));
     if let Some((_, help)) = refused {
         let message = format!("`{name}` is not a directive here");
-        return Err(context.error(ErrorKind::Unsupported, message, range).help(*help));
+        return Err(context.error(ErrorKind::Unsupported, message, range).help(*help).into());
     }
     let names = || DIRECTIVES.iter().flat_map(|directive| directive.names.iter().copied());
     let error = context
         .error(ErrorKind::Syntax, format!("no directive is called `{name}`"), range)
         .nearest(&name, names());
-    Err(match error.help {
+    let error = match error.help {
         Some(_) => error,
-        None => error.help(format!("there are {}", list(names()).replace(" or ", " and "))),
-    })
+        None => error.help(format!("there are {}", all_of(names()))),
+    };
+    Err(error.into())
 }
 
 /// The operands of a directive that has at least one.
@@ -126,39 +127,63 @@ fn integers<const WIDTH: usize>(
     statement: &Statement<'_>,
     context: &Context<'_>,
     fragments: &mut Fragments,
-) -> Result<(), Error> {
+) -> Result<(), Errors> {
     let mut block = Block::default();
-    for tokens in arguments(statement, context)? {
-        let value = value::parse(tokens, context)?;
-        if value.is_number() {
-            let bits = 8 * WIDTH;
-            let interval = (-(1 << (bits - 1)), (1 << bits) - 1);
-            let number = number(tokens, context, interval)?;
-            block.bytes.extend(&number.to_le_bytes()[..WIDTH]);
-            continue;
-        }
-        let name = match WIDTH {
-            4 => "abs32",
-            8 => "abs64",
-            _ => {
-                let message = format!("an address does not fit `{}`", statement.mnemonic.text);
-                return Err(context
-                    .error(ErrorKind::InvalidValue, message, range_of(tokens))
-                    .help("`.quad name` holds an address, `.long name - other` a distance"));
-            }
-        };
-        let kind = arch::of(context.dialect.architecture).kind(name);
-        let kind = kind.expect("every architecture has plain addresses of 32 and 64 bits");
-        let part = [&value.symbol, &value.minus].into_iter().flatten().find(|s| s.part.is_some());
-        if let Some(symbol) = part {
-            let message = "data has addresses of symbols, not of their slots or pages";
-            return Err(context.error(ErrorKind::Unsupported, message, symbol.range.clone()));
-        }
-        let span = context.span(range_of(tokens));
-        let field = Field::Relocation { kind, bias: 0 };
-        block.push_field(field, kind.width(), value.expression(context), span);
-    }
+    each(statement, context, |tokens| integer::<WIDTH>(tokens, statement, context, &mut block))?;
     fragments.add_data(block);
+    Ok(())
+}
+
+/// Reads each operand; gives all that is wrong with any.
+fn each(
+    statement: &Statement<'_>,
+    context: &Context<'_>,
+    mut read: impl FnMut(&[Token<'_>]) -> Result<(), Error>,
+) -> Result<(), Errors> {
+    let mut errors = Collector::default();
+    for tokens in arguments(statement, context)? {
+        if let Err(error) = read(tokens) {
+            errors.push(error);
+        }
+    }
+    errors.into_result(())
+}
+
+/// Adds the number or the address that an operand of `WIDTH` bytes says.
+fn integer<const WIDTH: usize>(
+    tokens: &[Token<'_>],
+    statement: &Statement<'_>,
+    context: &Context<'_>,
+    block: &mut Block,
+) -> Result<(), Error> {
+    let value = value::parse(tokens, context)?;
+    if value.is_number() {
+        let bits = 8 * WIDTH;
+        let interval = (-(1 << (bits - 1)), (1 << bits) - 1);
+        let number = number(tokens, context, interval)?;
+        block.bytes.extend(&number.to_le_bytes()[..WIDTH]);
+        return Ok(());
+    }
+    let name = match WIDTH {
+        4 => "abs32",
+        8 => "abs64",
+        _ => {
+            let message = format!("an address does not fit `{}`", statement.mnemonic.text);
+            return Err(context
+                .error(ErrorKind::InvalidValue, message, range_of(tokens))
+                .help("`.quad name` holds an address, `.long name - other` a distance"));
+        }
+    };
+    let kind = arch::of(context.dialect.architecture).kind(name);
+    let kind = kind.expect("every architecture has plain addresses of 32 and 64 bits");
+    let part = [&value.symbol, &value.minus].into_iter().flatten().find(|s| s.part.is_some());
+    if let Some(symbol) = part {
+        let message = "data has addresses of symbols, not of their slots or pages";
+        return Err(context.error(ErrorKind::Unsupported, message, symbol.range.clone()));
+    }
+    let span = context.span(range_of(tokens));
+    let field = Field::Relocation { kind, bias: 0 };
+    block.push_field(field, kind.width(), value.expression(context), span);
     Ok(())
 }
 
@@ -167,20 +192,19 @@ fn instruction_words(
     statement: &Statement<'_>,
     context: &Context<'_>,
     fragments: &mut Fragments,
-) -> Result<(), Error> {
+) -> Result<(), Errors> {
     if context.dialect.architecture != Architecture::Aarch64 {
         let message = "`.inst` is for architectures whose instructions are words";
-        return Err(context
-            .error(ErrorKind::Unsupported, message, statement.range.clone())
-            .help("write `.byte 0x0f, 0x05`"));
+        let error = context.error(ErrorKind::Unsupported, message, statement.range.clone());
+        return Err(error.help("write `.byte 0x0f, 0x05`").into());
     }
-    for tokens in arguments(statement, context)? {
+    each(statement, context, |tokens| {
         let word = number(tokens, context, (0, u32::MAX.into()))?;
         let code = Code { bytes: word.to_le_bytes()[..4].to_vec(), reference: None };
         fragments
             .add_instruction(Instruction { code, short: None }, context.span(range_of(tokens)));
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 fn text(
@@ -188,27 +212,26 @@ fn text(
     context: &Context<'_>,
     fragments: &mut Fragments,
     end: &[u8],
-) -> Result<(), Error> {
+) -> Result<(), Errors> {
     let mut block = Block::default();
-    for tokens in arguments(statement, context)? {
-        match tokens {
-            [token] if token.kind == TokenKind::Text => {
-                block.bytes.extend(value::unescape(token, context)?);
-                block.bytes.extend(end);
-            }
-            [token, ..] => {
-                let name = statement.mnemonic.text;
-                let error = if token.kind == TokenKind::Open {
-                    value::unexpected(token, context)
-                } else {
-                    let message = format!("`{name}` holds text in quotes");
-                    context.error(ErrorKind::Syntax, message, range_of(tokens))
-                };
-                return Err(error.help(format!("write it like {name} \"text\\n\"")));
-            }
-            [] => unreachable!("operands have a token at least"),
+    each(statement, context, |tokens| match tokens {
+        [token] if token.kind == TokenKind::Text => {
+            block.bytes.extend(value::unescape(token, context)?);
+            block.bytes.extend(end);
+            Ok(())
         }
-    }
+        [token, ..] => {
+            let name = statement.mnemonic.text;
+            let error = if token.kind == TokenKind::Open {
+                value::unexpected(token, context)
+            } else {
+                let message = format!("`{name}` holds text in quotes");
+                context.error(ErrorKind::Syntax, message, range_of(tokens))
+            };
+            Err(error.help(format!("write it like {name} \"text\\n\"")))
+        }
+        [] => unreachable!("operands have a token at least"),
+    })?;
     fragments.add_data(block);
     Ok(())
 }
@@ -226,10 +249,10 @@ fn space(
     statement: &Statement<'_>,
     context: &Context<'_>,
     fragments: &mut Fragments,
-) -> Result<(), Error> {
+) -> Result<(), Errors> {
     let arguments = arguments(statement, context)?;
     if let Some(third) = arguments.get(2) {
-        return Err(too_many(third, context));
+        return Err(too_many(third, context).into());
     }
     let size = number(arguments[0], context, (0, MOST_BYTES))?;
     let size = usize::try_from(size).expect("the number is in the interval");
@@ -243,11 +266,11 @@ fn align(
     context: &Context<'_>,
     fragments: &mut Fragments,
     bytes: fn(i128) -> Option<i128>,
-) -> Result<(), Error> {
+) -> Result<(), Errors> {
     let arguments = arguments(statement, context)?;
     if let Some(third) = arguments.get(2) {
         let error = too_many(third, context);
-        return Err(error.help("padding is not limited: leave it out"));
+        return Err(error.help("padding is not limited: leave it out").into());
     }
     let number = number(arguments[0], context, (0, GREATEST_ALIGN))?;
     let align = bytes(number).and_then(|bytes| Align::new(u64::try_from(bytes).ok()?));
@@ -257,7 +280,8 @@ fn align(
         } else {
             format!("{number} is no power of two")
         };
-        return Err(context.error(ErrorKind::InvalidValue, message, range_of(arguments[0])));
+        let range = range_of(arguments[0]);
+        return Err(context.error(ErrorKind::InvalidValue, message, range).into());
     };
     let fill = arguments.get(1).map(|tokens| fill(tokens, context)).transpose()?;
     fragments.add_align(align, fill);

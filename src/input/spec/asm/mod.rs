@@ -43,7 +43,7 @@ use super::expression::{TermValue, check_name};
 use super::names::{Names, defined_twice};
 use super::text_map::{MappedText, TextMap};
 use crate::arch::Arch;
-use crate::error::{Collector, Error, ErrorKind, Note, Place};
+use crate::error::{Collector, Error, ErrorKind, Errors, Note, Place};
 use crate::target::Architecture;
 
 /// The longest statement, in bytes. A longer one is no statement, and parsers that recurse (the
@@ -113,9 +113,10 @@ impl Context<'_> {
     fn no_number(&self, symbol: &Symbol, help: String) -> Error {
         let name = &symbol.name;
         let message = format!("`{name}` is no constant, and cannot stand here as a number");
-        let error = self
-            .error(ErrorKind::InvalidValue, message, symbol.range.clone())
-            .nearest(name, self.names.constants());
+        let is_place = self.names.has_place(name) || self.labels.contains_key(name);
+        let kind = if is_place { ErrorKind::InvalidValue } else { ErrorKind::UndefinedSymbol };
+        let error =
+            self.error(kind, message, symbol.range.clone()).nearest(name, self.names.constants());
         if error.help.is_some() { error } else { error.help(help) }
     }
 }
@@ -191,8 +192,8 @@ fn assemble_lines(asm: &MappedText, arch: &Arch, names: &Names, errors: &mut Col
         let range = mnemonic.range.start..end;
         let text = &line[range.start - base..range.end - base];
         let statement = Statement { mnemonic, rest: operands, range, text };
-        if let Err(error) = assembler.statement(&statement, &context) {
-            errors.push(error);
+        if let Err(found) = assembler.statement(&statement, &context) {
+            errors.extend(found);
         }
     }
     assembler.fragments.place(&context, errors)
@@ -241,22 +242,21 @@ impl Assembler {
         Ok(Label { name: name.to_owned(), offset: 0, span })
     }
 
-    fn statement(&mut self, statement: &Statement<'_>, context: &Context<'_>) -> Result<(), Error> {
+    fn statement(
+        &mut self,
+        statement: &Statement<'_>,
+        context: &Context<'_>,
+    ) -> Result<(), Errors> {
         let mnemonic = statement.mnemonic;
         if !mnemonic.is_word() {
-            return Err(value::unexpected(mnemonic, context));
+            return Err(value::unexpected(mnemonic, context).into());
         }
         if mnemonic.text.starts_with('.') {
             return directive::read(statement, context, &mut self.fragments);
         }
-        let instruction = (context.dialect.instruction)(statement, context);
-        match instruction {
-            Ok(instruction) => {
-                self.fragments.add_instruction(instruction, context.span(statement.range.clone()));
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
+        let instruction = (context.dialect.instruction)(statement, context)?;
+        self.fragments.add_instruction(instruction, context.span(statement.range.clone()));
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ use rustc_hash::FxHashMap;
 use lexer::{Token, TokenKind, tokens};
 
 use super::block::{Block, Field, Fixup, Label, Number};
-use super::document::{Span, counted, list};
+use super::document::{Span, all_of, counted};
 use super::expression::{self, Expression, TermValue, check_name};
 use super::names::defined_twice;
 use super::quantity::parse_integer;
@@ -294,7 +294,7 @@ impl Assembler<'_> {
         let legal: Vec<_> =
             self.arch.kinds().filter(|&kind| self.takes(kind)).map(RelocationKind::name).collect();
         let names = || legal.iter().copied().chain(Number::ALL.iter().map(|number| number.name));
-        let known = list(names()).replace(" or ", " and ");
+        let known = all_of(names());
         let owner = Architecture::ALL.iter().find(|&&other| arch::of(other).kind(name).is_some());
         let message = match owner {
             Some(owner) => format!("`{name}` is a fixup of {owner}"),

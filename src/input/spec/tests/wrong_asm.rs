@@ -90,7 +90,7 @@ fn mistakes_on_x86_64() {
             14:3-14:22: unsupported: `cmp rax, 0xffffffff` would become `cmp rax, 0xffffffffffffffff`
               help: the number does not fit the instruction, whose immediates have at most 32 bits and a sign: move it into a register first
             15:3-15:14: unsupported: `add al, 300` would become `add al, 0x2c`
-              help: if it is an instruction, write its bytes: `.byte 0x…`, or use `hex`
+              help: here a number has 8 bits: -128 to 255
             16:12-16:19: invalid-value: `message` is no constant, and cannot stand here as a number
               help: its address is lea rax, [rip + message], what lies there is mov rax, [rip + message]
             17:13-17:20: unsupported: the address of `message` does not fit 32 bits in a program that can be loaded anywhere
@@ -99,7 +99,7 @@ fn mistakes_on_x86_64() {
               help: first `lea` it into a register: lea rax, [rip + message]
             19:19-19:26: unsupported: an address has 64 bits, which only `mov` to a 64-bit register can hold
               help: lea rax, [rip + message] is shorter and needs no relocation when the program is loaded
-            20:12-20:20: invalid-value: `SYS_wrte` is no constant, and cannot stand here as a number
+            20:12-20:20: undefined-symbol: `SYS_wrte` is no constant, and cannot stand here as a number
               help: did you mean `SYS_write`?
             21:17-21:18: syntax: a register is never subtracted in an address
             22:23-22:24: out-of-range: a register is multiplied by 1, 2, 4 or 8
@@ -140,7 +140,6 @@ fn mistakes_on_x86_64() {
             42:12-42:17: syntax: `' ab'` is not one character of ASCII
             43:12-43:14: syntax: this quote is not closed on its line
             44:3-44:8: syntax: x86-64 has no instruction `dword`
-              help: did you mean `kord`?
             45:7-45:16: syntax: a register has a size of its own
               help: leave out the size
             46:12-46:21: syntax: a size belongs to a memory operand
@@ -284,7 +283,7 @@ fn more_mistakes_on_arm64() {
             17:3-17:13: unsupported: `hlt #65536` cannot be encoded: HLT number must fit in 16 bits
               help: if it is an instruction, write it as a word: `.inst 0x…`, or use `hex`
             18:3-18:7: unsupported: no instruction `frob` is known to this assembler
-              help: did you mean `ror`?
+              help: if it is an instruction, write it as a word: `.inst 0x…`, or use `hex`
             19:3-19:9: unsupported: `lsl #3` cannot be encoded: expected Rd, Rn, Rm or Rd, Rn, #imm
               help: if it is an instruction, write it as a word: `.inst 0x…`, or use `hex`
             20:12-20:26: unsupported: nothing can be added to the slot of `message`

@@ -98,8 +98,8 @@ fn floats_out_of_range() {
         hex = 'start: f4'
         "#,
         expect![[r#"
-            2:13-2:17: out-of-range: `f32` cannot be 1e39: the type's greatest number is less
-            3:13-3:18: out-of-range: `f64` cannot be 1e309: the type's greatest number is less
+            2:13-2:17: out-of-range: `f32` cannot be 1e39: it is from -3.4028235e38 to 3.4028235e38
+            3:13-3:18: out-of-range: `f64` cannot be 1e309: it is from -1.7976931348623157e308 to 1.7976931348623157e308
             4:13-4:21: out-of-range: `f32` holds no integer beyond 16777216 for sure
               help: write it as a float where the nearest one will do
             5:13-5:16: invalid-value: `f32` must be a number, or an array of numbers, not a string
@@ -158,22 +158,6 @@ fn sizes() {
             8:14-8:52: out-of-range: `size` cannot be 99999999999999999999999999999999 TiB: 64-bit programs have room for 16 EiB - 1
             9:14-9:23: invalid-value: `pages` is no unit of `size`
               help: its units are `B`, `KiB`, `MiB`, `GiB`, `TiB`, `PiB` and `EiB`
-            2:1-2:2: missing: `bss.a` does not say what it holds
-              help: it can have `size`
-            3:1-3:2: missing: `bss.b` does not say what it holds
-              help: it can have `size`
-            4:1-4:2: missing: `bss.c` does not say what it holds
-              help: it can have `size`
-            5:1-5:2: missing: `bss.d` does not say what it holds
-              help: it can have `size`
-            6:1-6:2: missing: `bss.e` does not say what it holds
-              help: it can have `size`
-            7:1-7:2: missing: `bss.f` does not say what it holds
-              help: it can have `size`
-            8:1-8:2: missing: `bss.g` does not say what it holds
-              help: it can have `size`
-            9:1-9:2: missing: `bss.h` does not say what it holds
-              help: it can have `size`
         "#]],
     );
 }
@@ -191,12 +175,12 @@ fn sizes_that_are_too_small_or_fill_too_much() {
         hex = 'start: f4'
         "#,
         expect![[r#"
-            5:41-5:42: invalid-value: each of `fields` is a table like { u32 = 1 }, not an integer
+            5:41-5:42: invalid-value: each of `fields` must be a table like { u32 = 1 }, not an integer
             5:54-5:57: conflict: `u8` and `u16` both say what it holds
               5:46-5:48: already said here
               help: `fields` holds a mixture: fields = [{ text = "…" }, { u32 = 1 }]
             5:67-5:71: unknown-key: a field has no key `file`
-              help: did you mean `fill`?
+              help: `file` is a key of an item of [code], and of an item of [rodata], [data] or [tls]
             2:29-2:30: out-of-range: 4 bytes do not fit a size of 3
               2:14-2:20: these bytes
             3:24-3:31: too-large: 1099511627776 bytes are too many to be filled: at most 268435456
@@ -205,8 +189,6 @@ fn sizes_that_are_too_small_or_fill_too_much() {
               help: it can have `text`, `cstring`, `utf16`, `hex`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32`, `i64`, `f32`, `f64`, `pointers`, `file`, `fields` or `size`
             5:17-5:35: too-large: 1099511627776 bytes are too many to be filled: at most 268435456
             5:37-5:39: missing: this field holds nothing
-              help: write it like { u32 = 1 }
-            5:65-5:79: missing: this field holds nothing
               help: write it like { u32 = 1 }
         "#]],
     );
@@ -293,7 +275,7 @@ fn references() {
               help: write it like `name`, `name+8` or `name-8`
             2:66-2:69: syntax: `0xx` is no number
               help: numbers are decimal, or have `0x`, `0o` or `0b` before them
-            2:97-2:98: invalid-value: `pointers` must be a string like "name+8", or an array of such, not an integer
+            2:97-2:98: invalid-value: each of `pointers` must be a string like "name+8", not an integer
             3:19-3:22: syntax: `a:b` is no sum of names and numbers
               help: write it like `name`, `name+8` or `name-8`
         "#]],
@@ -333,7 +315,6 @@ fn numbers_from_names() {
             4:28-4:29: invalid-value: `a` is an address, and `u8` holds a number
               help: `a.size` is its size; addresses stand in `pointers` and in fixups like `<abs64 a>`
             4:43-4:49: undefined-symbol: nothing is called `c`, so it has no size
-              help: did you mean `a`?
             4:53-4:61: invalid-value: `big` is a constant and has no size
               2:1-2:4: defined here
             4:65-4:70: out-of-range: -1 does not fit `u8`: it is from 0 to 255
@@ -371,9 +352,7 @@ fn fields_of_a_wrong_shape() {
             2:16-2:26: invalid-value: `fields` must be an array of tables like { u32 = 1 }, not a table
             3:29-3:34: invalid-value: `pointer` must be a string like "name+8", not an array
             3:40-3:46: unknown-key: a field has no key `fields`
-              help: its keys are `text`, `cstring`, `utf16`, `hex`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32`, `i64`, `f32`, `f64`, `pointers`, `pointer`, `size` and `fill`
-            3:38-3:53: missing: this field holds nothing
-              help: write it like { u32 = 1 }
+              help: `fields` is a key of an item of [rodata], [data] or [tls]
         "#]],
     );
 }

@@ -257,7 +257,7 @@ fn ends_and_other_architectures_kinds() {
             3:30-3:36: syntax: `call32` is a fixup of x86_64
               help: did you mean `call26`? There are `abs64`, `abs32`, `rel64`, `rel32`, `call26`, `jump26`, `branch19`, `branch14`, `literal19`, `adr21`, `page21`, `pageoff12`, `gotpage21`, `gotpageoff12`, `imm16`, `imm12`, `tprel_hi12`, `tprel_lo12`, `tprel64`, `gottprel_page21`, `gottprel_lo12`, `tlsdesc_page21`, `tlsdesc_lo12`, `tlvp_page21`, `tlvp_pageoff12`, `secrel_hi12`, `secrel_lo12`, `secrel32`, `dtprel64`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
             3:45-3:50: syntax: no fixup is called `callX`
-              help: did you mean `call26`? There are `abs64`, `abs32`, `rel64`, `rel32`, `call26`, `jump26`, `branch19`, `branch14`, `literal19`, `adr21`, `page21`, `pageoff12`, `gotpage21`, `gotpageoff12`, `imm16`, `imm12`, `tprel_hi12`, `tprel_lo12`, `tprel64`, `gottprel_page21`, `gottprel_lo12`, `tlsdesc_page21`, `tlsdesc_lo12`, `tlvp_page21`, `tlvp_pageoff12`, `secrel_hi12`, `secrel_lo12`, `secrel32`, `dtprel64`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
+              help: there are `abs64`, `abs32`, `rel64`, `rel32`, `call26`, `jump26`, `branch19`, `branch14`, `literal19`, `adr21`, `page21`, `pageoff12`, `gotpage21`, `gotpageoff12`, `imm16`, `imm12`, `tprel_hi12`, `tprel_lo12`, `tprel64`, `gottprel_page21`, `gottprel_lo12`, `tlsdesc_page21`, `tlsdesc_lo12`, `tlvp_page21`, `tlvp_pageoff12`, `secrel_hi12`, `secrel_lo12`, `secrel32`, `dtprel64`, `rva32`, `u8`, `u16`, `u32`, `u64`, `i8`, `i16`, `i32` and `i64`
         "#]],
     );
 }

@@ -23,7 +23,7 @@ fn imports_are_names_or_tables() {
         imports."user32.dll" = "e"
         "#,
         expect![[r#"
-            4:5-4:6: invalid-value: `kernel32.dll` must be a name, or a table like { name = "…", as = "…" }, not an integer
+            4:5-4:6: invalid-value: each of `kernel32.dll` must be a name, or a table like { name = "…", as = "…" }, not an integer
             5:5-5:7: invalid-value: an import needs a `name` or an `ordinal`
               help: say how the library knows it
             6:5-6:32: invalid-value: an import has a `name` or an `ordinal`, not both
@@ -109,7 +109,7 @@ fn imports_need_a_system_that_has_libraries() {
             10:9-10:37: conflict: a program at a fixed position imports nothing (here from `/usr/lib/libSystem.B.dylib`): dyld does not load it
               8:12-8:19: fixed here
             13:9-13:11: invalid-value: "" is no path of a library: it is empty or holds a NUL
-            13:9-13:11: invalid-value: macOS knows no imports by number (here 1)
+            13:15-13:40: invalid-value: macOS knows no imports by number (here 1)
         "#]],
     );
 }
@@ -152,7 +152,7 @@ fn wishes_are_honoured_or_refused() {
         expect![[r#"
             2:13-2:22: unsupported: `subsystem` means nothing on x86_64-linux: no file can say it
             4:14-4:21: unsupported: `stack.size` means nothing to a raw program on x86_64-linux: the kernel decides how large its stack is
-              3:9-3:14: raw is asked for here
+              3:9-3:14: its start is asked for here
               help: start = "main" moves to a stack of that size before it calls the entry
             5:9-5:16: unsupported: nothing runs `init` of a raw program: the system jumps to its entry
               3:9-3:14: raw is asked for here
@@ -163,10 +163,10 @@ fn wishes_are_honoured_or_refused() {
             10:8-10:15: misaligned: the base 0x12345 is no multiple of 0x10000
               help: Windows reserves memory in pieces of 64 KiB, and never the first
             9:13-9:30: unsupported: x86_64-windows has no subsystem `efi-application`
-              help: it has `console`, `graphical`
+              help: it has `console` and `graphical`
             11:36-11:43: conflict: `stack.commit` is 0x200000 bytes, more than the 0x100000 that `stack.size` reserves
             14:12-14:19: unsupported: `position` cannot be fixed on aarch64-windows: Windows on arm64 loads no image that it cannot place
-            15:8-15:22: out-of-range: the base 0x800000000000 leaves a process no room for an image behind it
+            15:8-15:22: out-of-range: the base 0x800000000000 does not lie in 0x10000..=0x7fff7fff0000: the first 64 KiB are nobody's, and an image needs room behind its base
             18:12-18:19: unsupported: `position` cannot be fixed on x86_64-uefi: firmware loads an image where it has room
             19:8-19:16: unsupported: `base` means nothing on x86_64-uefi: firmware loads an image where it has room
             20:13-20:17: unsupported: `heap.size` means nothing on x86_64-uefi: firmware decides it
@@ -200,7 +200,7 @@ fn wishes_are_words_and_numbers() {
             4:9-4:13: invalid-value: `stack` must be a table, not an integer
             5:6-5:10: unknown-key: `heap` has no key `sise`
               help: did you mean `size`?
-            7:9-7:15: invalid-value: `macos` cannot be "13.x": a version is one to three numbers with dots between them, such as 13 or 10.15.7
+            7:9-7:15: invalid-value: `macos` cannot be "13.x": a version is one to three numbers with dots between them, such as 13 or 10.15.7: the first below 65536, the others below 256
         "#]],
     );
 }
@@ -295,14 +295,14 @@ fn exports_are_names_or_tables() {
         hex = "start: c3"
         "#,
         expect![[r#"
-            1:12-1:13: invalid-value: `exports` must be a name, or a table like { name = "…", symbol = "…" }, not an integer
+            1:12-1:13: invalid-value: each of `exports` must be a name, or a table like { name = "…", symbol = "…" }, not an integer
             1:15-1:17: invalid-value: an export needs a `name`
             1:19-1:39: invalid-value: an export needs a `name`
             1:65-1:66: out-of-range: `ordinal` cannot be 0: it is from 1 to 65535
             1:72-1:75: unknown-key: an export has no key `nme`
               help: did you mean `name`?
             2:8-2:17: invalid-value: `kind` is `executable` or `shared-library`, not `library`
-            3:19-3:28: invalid-value: `current-version` cannot be "1.2.3.4": a version is one to three numbers with dots between them, such as 13 or 10.15.7
+            3:19-3:28: invalid-value: `current-version` cannot be "1.2.3.4": a version is one to three numbers with dots between them, such as 13 or 10.15.7: the first below 65536, the others below 256
         "#]],
     );
 }
@@ -321,7 +321,6 @@ fn exports_are_there_and_once() {
             2:60-2:102: invalid-value: "" is no version of the export `v`: it is empty, or holds a NUL or an @
             2:104-2:145: invalid-value: x86_64-linux knows no exports by number (here 7)
             2:17-2:20: undefined-symbol: nothing defines `g`
-              help: did you mean `f`?
             2:22-2:25: duplicate-symbol: `f` is exported twice
               2:12-2:15: first exported here
             2:27-2:58: conflict: `h` cannot be exported: it is imported, and a program for x86_64-linux cannot pass it on
@@ -340,7 +339,7 @@ fn exports_are_there_and_once() {
         runpath = "/a::/a"
         "#,
         expect![[r#"
-            3:25-3:28: unsupported: `compatibility-version` means nothing on x86_64-windows
+            3:25-3:28: unsupported: `compatibility-version` means nothing on x86_64-windows: its libraries have no versions that programs ask for
             2:55-2:96: invalid-value: `a` and `b` have the same ordinal
             2:98-2:141: invalid-value: x86_64-windows knows no versions of an export (here of `c`)
             8:11-8:19: invalid-value: `runpath` has a folder "", which is empty or holds a NUL
@@ -366,8 +365,9 @@ fn only_systems_with_libraries_export() {
         hex = "start: c3"
         "#,
         expect![[r#"
-            1:12-1:19: invalid-value: x86_64-uefi has no exports (here `start`): nothing looks them up
-            5:8-5:24: unsupported: `kind` means nothing on aarch64-uefi
+            1:12-1:19: unsupported: x86_64-uefi has no exports (here `start`): nothing looks them up
+            5:8-5:24: unsupported: `kind` means nothing on aarch64-uefi: firmware has no libraries
+            1:12-1:19: invalid-value: a program at a fixed position exports nothing (here `start`)
         "#]],
     );
 }
@@ -391,7 +391,7 @@ fn what_a_library_cannot_be() {
         expect![[r#"
             6:19-6:22: unsupported: `current-version` means nothing on x86_64-linux: no file can say it
             3:15-3:23: unsupported: `interpreter` means nothing to a file that names no dynamic linker
-              help: a program names one when it imports something
+              help: a program names one when it imports or exports something, a library none
             5:12-5:19: unsupported: a shared library has no `position` of its own: it lies where there is room
             2:9-2:15: unsupported: a shared library has no `start` of its own: programs call what it exports
             9:15-9:30: unsupported: `interpreter` means nothing here on x86_64-macos: dyld is the only dynamic linker

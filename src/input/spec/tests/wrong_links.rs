@@ -125,8 +125,8 @@ fn a_section_lies_where_it_is_told_or_not_at_all() {
         contents = ["odd"]
         "#,
         expect![[r#"
-            5:1: conflict: short
-            6:1: conflict: odd
+            8:6: conflict: 0x200
+            11:6: conflict: 0x2004
         "#]],
     );
 }

@@ -21,8 +21,8 @@ pub(super) fn read<'data>(image: &MachO<'data>, found: &mut Found<'data>) {
         found.unwind.extend(functions.into_iter().map(|function| Unwinding {
             start: base.wrapping_add(function.function.into()),
             end: function.end.map(|end| base.wrapping_add(end.into())),
-            description: None,
             summary: mode(&found.architecture, function.encoding),
+            ..Unwinding::default()
         }));
         return;
     }
@@ -33,8 +33,8 @@ pub(super) fn read<'data>(image: &MachO<'data>, found: &mut Found<'data>) {
     found.unwind.extend(starts.iter().zip(ends).map(|(start, end)| Unwinding {
         start: *start,
         end,
-        description: None,
         summary: "only known to start here".to_owned(),
+        ..Unwinding::default()
     }));
 }
 

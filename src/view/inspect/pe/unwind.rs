@@ -22,7 +22,7 @@ pub(super) fn read<'data>(pe: &Pe<'data>, found: &mut Found<'data>) {
             continue;
         }
         let summary = match &function.unwind {
-            Unwind::X86_64 { info: Ok(info), .. } => x86_64(info),
+            Unwind::X86_64 { info: Ok(info), .. } => x86_64(info, info.handler.map(address)),
             Unwind::X86_64 { info: Err(damage), .. } => {
                 damaged += 1;
                 first.get_or_insert_with(|| damage.clone());
@@ -31,11 +31,17 @@ pub(super) fn read<'data>(pe: &Pe<'data>, found: &mut Found<'data>) {
             Unwind::SameAs(_) => "as another function".to_owned(),
             Unwind::Arm64(unwind) => arm64(unwind),
         };
+        let handler = match &function.unwind {
+            Unwind::X86_64 { info: Ok(info), .. } => info.handler,
+            _ => None,
+        };
         found.unwind.push(Unwinding {
             start: address(function.begin),
             end: function.end.map(address),
             description: function.unwind.rva().map(address),
+            personality: handler.map(address),
             summary,
+            ..Unwinding::default()
         });
     }
     if let Some(mut damage) = first {
@@ -47,17 +53,18 @@ pub(super) fn read<'data>(pe: &Pe<'data>, found: &mut Found<'data>) {
     }
 }
 
-fn x86_64(info: &UnwindInfo<'_>) -> String {
+fn x86_64(info: &UnwindInfo<'_>, handler: Option<u64>) -> String {
     let mut parts = vec![format!("prologue {:#x} bytes", info.prologue)];
     if info.frame_register != 0 {
         let register = REGISTERS[usize::from(info.frame_register & 15)];
         parts.push(format!("frame {register}-{:#x}", u32::from(info.frame_offset) * 16));
     }
     parts.extend(codes(info.codes));
-    for (flag, name) in [(1, "exception handler"), (2, "termination handler")] {
-        if info.flags & flag != 0 && info.flags & 4 == 0 {
-            parts.push(name.to_owned());
-        }
+    let kinds = [(1, "exceptions"), (2, "termination")];
+    let kinds = kinds.iter().filter(|(flag, _)| info.flags & flag != 0).map(|(_, kind)| *kind);
+    let kinds: Vec<_> = kinds.collect();
+    if let (Some(handler), [_, ..]) = (handler, &kinds[..]) {
+        parts.push(format!("handler of {} {handler:#x}", kinds.join(" and ")));
     }
     if info.flags & 4 != 0 {
         parts.push("goes on with another's".to_owned());

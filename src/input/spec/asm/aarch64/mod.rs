@@ -15,6 +15,7 @@ use crate::arch::aarch64::{
     TLVP_PAGE21, TLVP_PAGEOFF12, TPREL_HI12, TPREL_LO12,
 };
 use crate::error::{Error, ErrorKind};
+use crate::input::spec::document::all_of;
 use crate::program::RelocationKind;
 use crate::target::Architecture;
 
@@ -42,6 +43,13 @@ pub(super) struct Line {
 const BYTES: &str = "if it is an instruction, write it as a word: `.inst 0x…`, or use `hex`";
 
 fn instruction(statement: &Statement<'_>, context: &Context<'_>) -> Result<Instruction, Error> {
+    let mnemonic = statement.mnemonic.text.to_ascii_lowercase();
+    if alias::BEYOND.contains(&&*mnemonic) {
+        // Its operands have words of their own, which are not to be taken for symbols.
+        let message = format!("`{mnemonic}` is beyond this assembler");
+        let range = statement.mnemonic.range.clone();
+        return Err(context.error(ErrorKind::Unsupported, message, range).help(BYTES));
+    }
     let line = read_line(statement, context)?;
     let reference = line.reference(context)?;
     let basic =
@@ -281,6 +289,17 @@ impl Line {
             return context
                 .error(ErrorKind::Unsupported, message, value.range.clone())
                 .help("`:lo12:` stands in `add` and in [x0, …], `:got:` behind `adrp`, `:got_lo12:` in `ldr`");
+        }
+        let refuse = |message: String, help: String| {
+            context.error(ErrorKind::InvalidValue, message, symbol.range.clone()).help(help)
+        };
+        if operand::is_numbered_like_a_register(name) {
+            let help = "there are x0 to x30 and w0 to w30; the last one is `xzr`, `wzr` or `sp`";
+            return refuse(format!("no register is called `{name}`"), help.to_owned());
+        }
+        if let Some((what, names)) = operand::words_of(&self.mnemonic) {
+            let help = format!("there are {}", all_of(names));
+            return refuse(format!("`{}` knows no {what} `{name}`", self.mnemonic), help);
         }
         let help = format!(
             "its address is `adr x0, {name}`, or `adrp x0, {name}` and `add x0, x0, :lo12:{name}`"

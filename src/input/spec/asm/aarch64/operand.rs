@@ -302,6 +302,27 @@ fn word(text: &str, mnemonic: &str) -> Option<Operand> {
     register.map(|register| Operand::SystemRegister(system_register_number(register)))
 }
 
+/// What an instruction takes a word for, and which words there are, where it takes one.
+pub(super) fn words_of(mnemonic: &str) -> Option<(&'static str, Vec<&'static str>)> {
+    match mnemonic {
+        "dmb" | "dsb" | "isb" => {
+            Some(("barrier", BARRIERS.iter().map(|(name, _)| *name).collect()))
+        }
+        "ccmn" | "ccmp" | "cinc" | "cinv" | "cneg" | "csel" | "cset" | "csetm" | "csinc"
+        | "csinv" | "csneg" => {
+            Some(("condition", CONDITIONS.iter().map(|(name, _)| *name).collect()))
+        }
+        _ => None,
+    }
+}
+
+/// Whether a word looks like a register of a number that there is none of.
+pub(super) fn is_numbered_like_a_register(word: &str) -> bool {
+    let number = word.strip_prefix(['x', 'w', 'X', 'W']);
+    let is_number = |number: &str| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    number.is_some_and(|number| is_number(number) && number.len() < 3) && register(word).is_none()
+}
+
 /// A system register as instructions name it: the high bit of op0 is always set, so it is left out.
 fn system_register_number([op0, op1, crn, crm, op2]: [u16; 5]) -> u16 {
     (op0 & 1) << 14 | op1 << 11 | crn << 7 | crm << 3 | op2

@@ -96,7 +96,7 @@ pub(super) fn read_back(line: &Line, bytes: &[u8]) -> Result<Option<Field>, Misr
         && same_operands(line, &decoded)
         && (!extends(&decoded) || is_wider(&decoded));
     if !is_same {
-        return Err(misread(Some(WIDER).filter(|_| has_wide_number(line, &decoded))));
+        return Err(misread(wrong_number(line, &decoded)));
     }
     if !has_clear_size(line, &decoded) {
         return Err(misread(Some(
@@ -116,19 +116,31 @@ pub(super) fn read_back(line: &Line, bytes: &[u8]) -> Result<Option<Field>, Misr
     }))
 }
 
-const WIDER: &str = "the number does not fit the instruction, whose immediates have at most 32 bits and a sign: move it into a register first";
-
-/// Whether the only difference is the number of a 64-bit instruction.
-fn has_wide_number(line: &Line, decoded: &Instruction) -> bool {
+/// What the number may be, where it is the only difference.
+fn wrong_number(line: &Line, decoded: &Instruction) -> Option<&'static str> {
     let wanted = &line.operands[..];
-    wanted.len() == decoded.op_count() as usize
-        && wanted.iter().enumerate().all(|(index, operand)| match operand {
-            Operand::Number(_) => {
-                let kind = decoded.try_op_kind(u32::try_from(index).unwrap_or(u32::MAX));
-                matches!(kind, Ok(OpKind::Immediate32to64 | OpKind::Immediate8to64))
+    if wanted.len() != decoded.op_count() as usize {
+        return None;
+    }
+    let mut help = None;
+    for (index, operand) in wanted.iter().enumerate() {
+        if !matches!(operand, Operand::Number(_)) {
+            if !same_operand(operand, decoded, index) {
+                return None;
             }
-            _ => same_operand(operand, decoded, index),
-        })
+            continue;
+        }
+        help = Some(match decoded.try_op_kind(u32::try_from(index).ok()?).ok()? {
+            OpKind::Immediate8 => "here a number has 8 bits: -128 to 255",
+            OpKind::Immediate16 => "here a number has 16 bits: -32768 to 65535",
+            OpKind::Immediate32 => "here a number has 32 bits: -2147483648 to 4294967295",
+            OpKind::Immediate32to64 | OpKind::Immediate8to64 => {
+                "the number does not fit the instruction, whose immediates have at most 32 bits and a sign: move it into a register first"
+            }
+            _ => return None,
+        });
+    }
+    help
 }
 
 /// What `bytes` do, as a disassembler prints it.
