@@ -54,6 +54,7 @@ fn what_has_no_end_is_not_waited_for() {
     ran.stderr_has("cannot read folder: it is a folder, not a file");
     ran.stderr_has("cannot read pipe: it is a pipe, not a file; `-` reads one from standard input");
     let read = |path: &str| {
+        // Not linted: it lints, and writes nothing.
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_minild"));
         command.args(["lint", "-"]).stdin(fs::File::open(path).expect("it is there"));
         command.output().expect("minild runs")

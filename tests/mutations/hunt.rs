@@ -171,6 +171,10 @@ impl Subject {
     /// Tries the changes, and says which surprise.
     pub(crate) fn hunt(&self) -> Checked {
         self.run(&self.bytes, PATIENCE[1]).map_err(|end| format!("the file as it is: {end}"))?;
+        let said = Said::of(&self.bytes);
+        if said.is_found {
+            return Err(format!("the file as it is works, and lint: {}", said.text).into());
+        }
         let is_whole = std::env::var("MINILD_TESTS").is_ok_and(|tests| tests == "all");
         let mut surprises: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let (mut tried, mut failed) = (0, 0);
