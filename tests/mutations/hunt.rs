@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -226,7 +227,8 @@ impl Subject {
         }
         let mut text = format!("{tried} changes, {failed} fail:\n");
         for (class, told) in surprises {
-            text += &format!("{class} ({})\n  {}\n", told.len(), told.join("\n  "));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{class} ({})\n  {}", told.len(), told.join("\n  "));
         }
         Err(text.into())
     }
