@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -171,6 +172,10 @@ impl Subject {
     /// Tries the changes, and says which surprise.
     pub(crate) fn hunt(&self) -> Checked {
         self.run(&self.bytes, PATIENCE[1]).map_err(|end| format!("the file as it is: {end}"))?;
+        let said = Said::of(&self.bytes);
+        if said.is_found {
+            return Err(format!("the file as it is works, and lint: {}", said.text).into());
+        }
         let is_whole = std::env::var("MINILD_TESTS").is_ok_and(|tests| tests == "all");
         let mut surprises: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let (mut tried, mut failed) = (0, 0);
@@ -222,7 +227,8 @@ impl Subject {
         }
         let mut text = format!("{tried} changes, {failed} fail:\n");
         for (class, told) in surprises {
-            text += &format!("{class} ({})\n  {}\n", told.len(), told.join("\n  "));
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{class} ({})\n  {}", told.len(), told.join("\n  "));
         }
         Err(text.into())
     }
