@@ -3,7 +3,6 @@
 //! Exit status 0: done; 1: the input is wrong, or what was asked for failed; 2: the command line is wrong.
 //! `minild run` ends as the program does.
 
-mod binary;
 mod build;
 mod check;
 mod completions;
@@ -27,6 +26,7 @@ mod timings;
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ use clap::error::ErrorKind as UsageError;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use minild::error::nearest_name;
 use minild::target::{TARGETS, UNIVERSAL};
-use minild::{FileTarget, Options};
+use minild::{Error, ErrorKind, FileTarget, Options};
 
 use tempfile::TempDir;
 
@@ -180,7 +180,8 @@ enum Format {
 fn temporary_folder() -> Result<TempDir, Failure> {
     let folder = tempfile::Builder::new().prefix("minild-").tempdir();
     folder.map_err(|error| {
-        Failure::Other(format!("cannot make a temporary folder to build in: {error}"))
+        let message = format!("cannot make a temporary folder to build in: {error}");
+        Failure::at_path(&std::env::temp_dir(), message)
     })
 }
 
@@ -246,6 +247,14 @@ enum Failure {
     Other(String),
     /// Standard output does not take what is printed.
     Output(io::Error),
+}
+
+impl Failure {
+    /// What is wrong with a file or a folder, which the message names.
+    fn at_path(path: &Path, message: String) -> Self {
+        let error = Error::new(ErrorKind::File, message);
+        Self::Report(Report::of_file(&path.display().to_string(), error))
+    }
 }
 
 impl From<io::Error> for Failure {

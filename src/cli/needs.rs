@@ -10,6 +10,7 @@ use minild::program::OutputKind;
 use minild::{Error, ErrorKind, FileTarget, Options, Place, Program, Target};
 
 use super::Failure;
+use super::linted::LintArguments;
 use super::report::{Finding, Report};
 use super::spec_file::{SpecFile, check_slice, link_to};
 
@@ -44,6 +45,7 @@ impl Needs {
         target: FileTarget,
         folder: &Path,
         options: &Options,
+        lint: LintArguments,
     ) -> Result<(), Failure> {
         for library in &self.libraries {
             let check = |target, program: &Program<'_>| check_slice(target, program, options);
@@ -57,7 +59,7 @@ impl Needs {
                         .help("`library-name` gives a library another")
                         .into());
                 }
-                link_to(target, programs, options, &path)
+                link_to(target, programs, options, lint, &path)
             })?;
         }
         Ok(())

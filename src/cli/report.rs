@@ -2,7 +2,6 @@
 //!
 //! Takes errors whose places are bytes of a spec's text; the library describes, this file renders.
 
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::ops::Range;
 
@@ -60,12 +59,6 @@ impl Report {
     /// An error of a file of which there is no text: what the user calls it, and what is wrong.
     pub(super) fn of_file(name: &str, error: Error) -> Self {
         Self::new(Source { name: name.to_owned(), text: String::new() }, vec![error.into()])
-    }
-
-    /// A file that cannot be read.
-    pub(super) fn unreadable(name: &str, reason: impl Display) -> Self {
-        let message = format!("cannot read {}: {reason}", shown(name));
-        Self::of_file(name, Error::new(ErrorKind::File, message))
     }
 
     /// Adds what is wrong with other texts.

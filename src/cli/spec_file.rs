@@ -5,8 +5,10 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use minild::input::spec::{self, Spec};
-use minild::{Error, FileTarget, Options, Program, Target};
+use minild::{Error, FileTarget, Options, Pending, Program, Target};
 
+use super::linted::LintArguments;
+use super::read_file::{cannot_read, is_stdin, name, shown};
 use super::report::{Finding, Report, Source};
 use super::{Failure, TargetArguments};
 
@@ -26,10 +28,12 @@ pub(super) struct SpecFile {
 impl SpecFile {
     /// Reads the spec at `path`, or standard input for `-`.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let is_stdin = path == Path::new("-");
-        let name = if is_stdin { "<stdin>".to_owned() } else { path.display().to_string() };
+        let name = name(path);
+        let is_stdin = is_stdin(path);
+        // A pipe too, which a shell makes of a command: `minild check <(generate)`.
         let bytes = if is_stdin { stdin() } else { fs::read(path) };
-        let bytes = bytes.map_err(|error| Failure::Report(Report::unreadable(&name, error)))?;
+        let bytes = bytes
+            .map_err(|error| Failure::Report(Report::of_file(&name, cannot_read(path, error))))?;
         let folder = match path.parent() {
             Some(folder) if !is_stdin && folder != Path::new("") => folder.to_owned(),
             _ => PathBuf::from("."),
@@ -174,17 +178,31 @@ pub(super) fn check_slice(
     }
 }
 
-/// Links all programs of a file into the file at `path`.
+/// Links all programs of a file into a new one beside `path`.
+pub(super) fn link_beside<'p>(
+    target: FileTarget,
+    programs: &[Program<'_>],
+    options: &Options,
+    path: &'p Path,
+) -> minild::Result<Pending<'p>> {
+    match target {
+        FileTarget::Single(_) => minild::link_beside(&programs[0], options, path),
+        FileTarget::Universal(_) => minild::link_universal_beside(programs, options, path),
+    }
+}
+
+/// Links all programs of a file into the file at `path`, in a folder that the user does not know.
 pub(super) fn link_to(
     target: FileTarget,
     programs: &[Program<'_>],
     options: &Options,
+    lint: LintArguments,
     path: &Path,
 ) -> minild::Result<()> {
-    match target {
-        FileTarget::Single(_) => minild::link_to(&programs[0], options, path).map(drop),
-        FileTarget::Universal(_) => minild::link_universal_to(programs, options, path).map(drop),
-    }
+    let pending = link_beside(target, programs, options, path)?;
+    let name = shown(path.file_name().map_or(path, Path::new));
+    lint.check_file(&name, pending.temporary_path())?;
+    pending.put_in_place().map(drop)
 }
 
 /// Takes note of an error of one target, which targets before it may have shown already.

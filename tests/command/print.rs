@@ -59,6 +59,19 @@ fn errors_are_json_too() {
         let range = usize::try_from(start).expect("small")..usize::try_from(end).expect("small");
         assert_eq!(&UNDEFINED[range], "<rel32 nowhere>");
     }
+    // A path is what is wrong: it is named, also by commands that take no spec.
+    folder.write("taken", "").write("exits.toml", EXITS).write("new.toml", "");
+    for (arguments, path) in [
+        (&["lint", "missing"][..], "missing"),
+        (&["inspect", "missing"], "missing"),
+        (&["check", "missing.toml"], "missing.toml"),
+        (&["new", "new"], "new.toml"),
+        (&["build", "exits.toml", "--out-dir", "taken"], "taken"),
+    ] {
+        let document = json(&folder, 1, arguments);
+        assert_eq!(document["errors"][0]["path"], path, "{arguments:?}");
+        assert_eq!(document["errors"][0]["kind"], "file", "{arguments:?}");
+    }
     let far = "[target.x86_64-linux]\nhex = \"start: eb <rel8 start+1000>\"\n";
     folder.write("far.toml", far);
     let document = json(&folder, 1, &["check", "far.toml"]);

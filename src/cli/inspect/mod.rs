@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use minild::view::disassemble::Disassembly;
 use minild::view::inspect::{Inspection, Part, Parts, inspect};
 
+use super::read_file::{name, read_file};
 use super::report::Report;
-use super::{Failure, Format, PrintArguments, binary, print};
+use super::{Failure, Format, PrintArguments, print};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -92,12 +93,12 @@ impl PartArguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let name = binary::name(&arguments.file);
-    let data = binary::read(&arguments.file)?;
+    let name = name(&arguments.file);
     let asked = arguments.parts.parts();
     let is_overview = asked.is_empty() && arguments.disassemble.is_none();
     let parts = if is_overview { Parts::OVERVIEW } else { asked };
     let wrong = |error: minild::Error| Failure::Report(Report::of_file(&name, error));
+    let data = read_file(&arguments.file).map_err(wrong)?;
     let shown = inspect(&data, parts).map_err(wrong)?;
     let whole = match arguments.disassemble {
         Some(_) => Some(inspect(&data, Disassembly::PARTS).map_err(wrong)?),
