@@ -22,16 +22,16 @@ pub(super) fn man(arguments: &Arguments) -> Result<ExitCode, Failure> {
         print::bytes(&page(command)?)?;
         return Ok(ExitCode::SUCCESS);
     };
-    let cannot = |path: &Path, error| {
-        Failure::at_path(path, format!("cannot write {}: {error}", shown(path)))
+    let cannot = |what: &str, path: &Path, error| {
+        Failure::at_path(path, format!("cannot {what} {}: {error}", shown(path)))
     };
-    fs::create_dir_all(folder).map_err(|error| cannot(folder, error))?;
+    fs::create_dir_all(folder).map_err(|error| cannot("make the folder", folder, error))?;
     let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
     for command in std::iter::once(command).chain(subcommands) {
         // A subcommand's display name is `minild-build`.
         let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
         let path = folder.join(format!("{name}.1"));
-        fs::write(&path, page(command)?).map_err(|error| cannot(&path, error))?;
+        fs::write(&path, page(command)?).map_err(|error| cannot("write", &path, error))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -30,7 +30,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, TypedValueParser};
+use clap::builder::{PossibleValue, Resettable, TypedValueParser};
 use clap::error::ErrorKind as UsageError;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use minild::error::nearest_name;
@@ -108,11 +108,11 @@ struct Deferred<A>(A);
 
 impl<A: clap::Args> clap::Args for Deferred<A> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        command.defer(A::augment_args)
+        command.defer(|command| with_own_description(command, A::augment_args))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        command.defer(A::augment_args_for_update)
+        command.defer(|command| with_own_description(command, A::augment_args_for_update))
     }
 }
 
@@ -128,6 +128,16 @@ impl<A: FromArgMatches> FromArgMatches for Deferred<A> {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         self.0.update_from_arg_matches(matches)
     }
+}
+
+/// Adds arguments to a command that keeps its description: what arguments have in common with those of other commands is
+/// described too, and would take its place.
+fn with_own_description(
+    command: clap::Command,
+    add: fn(clap::Command) -> clap::Command,
+) -> clap::Command {
+    let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
+    add(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))
 }
 
 /// What every command that links takes.

@@ -1,4 +1,4 @@
-//! Files that commands look at, whoever wrote them: read whole, from a path or from standard input, and never without end.
+//! Files that commands look at, and specs: read whole, from a path or from standard input, and never without end.
 
 use std::fmt::{self, Display};
 use std::fs::{File, Metadata};
@@ -8,8 +8,8 @@ use std::path::Path;
 use minild::view::reader::Name;
 use minild::{Error, ErrorKind};
 
-/// Bytes that are read of standard input: a pipe has no size that could be asked for.
-const MOST_OF_STDIN: u64 = 1 << 30;
+/// Bytes that are read of what has no size that could be asked for: a pipe.
+const MOST_OF_A_PIPE: u64 = 1 << 30;
 
 /// Whether standard input is meant.
 pub(super) fn is_stdin(path: &Path) -> bool {
@@ -71,7 +71,26 @@ fn read_stdin() -> io::Result<Vec<u8>> {
             Some(kind) => return Err(io::Error::other(format!("it is {kind}, not a file"))),
         }
     }
-    bounded(io::stdin().lock(), MOST_OF_STDIN)
+    bounded(io::stdin().lock(), MOST_OF_A_PIPE)
+}
+
+/// The same of a spec. It may also come from a pipe, which a shell makes of a command (`minild check <(generate)`), or
+/// be typed.
+///
+/// # Errors
+/// It cannot be read, or is longer than anybody writes.
+pub(super) fn read_spec(path: &Path) -> Result<Vec<u8>, Error> {
+    let read = || {
+        if is_stdin(path) {
+            return bounded(io::stdin().lock(), MOST_OF_A_PIPE);
+        }
+        // Before it is opened: systems say in different ways that a folder is no file.
+        if let Some(kind @ Special::Folder) = Special::of(&path.metadata()?) {
+            return Err(io::Error::other(format!("it is {kind}, not a file")));
+        }
+        bounded(File::open(path)?, MOST_OF_A_PIPE)
+    };
+    read().map_err(|error| cannot_read(path, error))
 }
 
 /// All that there is to read, if it is no more than `most` bytes.
@@ -79,7 +98,7 @@ fn bounded(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(most + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
-        let message = format!("it has more than {} MiB: name the file instead", most >> 20);
+        let message = format!("it has more than {} MiB", most >> 20);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
     }
     Ok(bytes)
@@ -87,6 +106,7 @@ fn bounded(from: impl Read, most: u64) -> io::Result<Vec<u8>> {
 
 /// What is read for ever, or not at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(unix), expect(dead_code, reason = "only Unix tells pipes and sockets from devices"))]
 enum Special {
     Folder,
     Pipe,

@@ -1,14 +1,12 @@
 //! A spec as the commands take it: read, its targets chosen, its programs linked, every error gathered.
 
-use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use minild::input::spec::{self, Spec};
 use minild::{Error, FileTarget, Options, Pending, Program, Target};
 
 use super::linted::LintArguments;
-use super::read_file::{cannot_read, is_stdin, name, shown};
+use super::read_file::{is_stdin, name, read_spec, shown};
 use super::report::{Finding, Report, Source};
 use super::{Failure, TargetArguments};
 
@@ -30,10 +28,8 @@ impl SpecFile {
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
         let name = name(path);
         let is_stdin = is_stdin(path);
-        // A pipe too, which a shell makes of a command: `minild check <(generate)`.
-        let bytes = if is_stdin { stdin() } else { fs::read(path) };
-        let bytes = bytes
-            .map_err(|error| Failure::Report(Report::of_file(&name, cannot_read(path, error))))?;
+        let bytes =
+            read_spec(path).map_err(|error| Failure::Report(Report::of_file(&name, error)))?;
         let folder = match path.parent() {
             Some(folder) if !is_stdin && folder != Path::new("") => folder.to_owned(),
             _ => PathBuf::from("."),
@@ -221,10 +217,4 @@ fn add(findings: &mut Vec<Finding>, error: Error, target: Target) {
 /// numbers may differ; without such bytes, the same words.
 fn same_cause(one: &Error, other: &Error) -> bool {
     one.has_cause_of(other) || one == other
-}
-
-fn stdin() -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
