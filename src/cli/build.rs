@@ -145,8 +145,9 @@ fn paths(
     targets: &[FileTarget],
 ) -> Result<Vec<PathBuf>, Failure> {
     if let Some(output) = &arguments.output {
-        let name = output.to_string_lossy();
-        if output.is_dir() || name.ends_with(std::path::is_separator) {
+        let ends_as_folder = output.to_string_lossy().ends_with(std::path::is_separator);
+        if output.is_dir() || ends_as_folder {
+            let name = shown(output);
             let message =
                 format!("-o names a file, and {name} is a folder: use --out-dir for that");
             return Err(Failure::Usage(message));
