@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::linted::LintArguments;
 use super::read_file::shown;
-use super::report::Report;
+use super::report::{self, Report};
 use super::spec_file::{SpecFile, check_slice, link_beside};
 use super::table::{Side, Table};
 use super::timings::{Timing, Timings};
@@ -59,7 +59,7 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
         return Err(Failure::Usage(format!(
             "-o names one file, and {} would give {}; choose one with --target, or use --out-dir",
-            file.source.name,
+            file.source.shown(),
             names.join(", ")
         )));
     }
@@ -217,7 +217,7 @@ fn print(format: Format, written: &[Written], timings: Option<&Timings>) -> Resu
     let mut table =
         Table::new([("target", Side::Left), ("file", Side::Left), ("bytes", Side::Right)]);
     for Written { target, path, size } in written {
-        table.row([(*target).to_owned(), path.clone(), print::grouped(*size)]);
+        table.row([(*target).to_owned(), report::shown(path).to_string(), print::grouped(*size)]);
     }
     Ok(print::text(&table.render())?)
 }

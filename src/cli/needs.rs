@@ -83,7 +83,7 @@ fn add(
             continue;
         }
         let library = SpecFile::read(&need.path)?;
-        let name = &library.source.name;
+        let name = library.source.shown();
         let its_targets = library.spec.targets();
         let message = if let Some(other) =
             targets.iter().find(|target| !its_targets.contains(target))

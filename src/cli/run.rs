@@ -12,6 +12,7 @@ use minild::{FileTarget, Program, Target};
 use super::linted::LintArguments;
 use super::needs::Needs;
 use super::read_file::shown;
+use super::report;
 use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
 use crate::run::{Ending, Job, NoRunner, Runner};
@@ -64,12 +65,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         folder: None,
         limit: arguments.timeout,
     };
-    let ending = runner
-        .attached(&job)
-        .map_err(|error| Failure::Other(format!("cannot run {name} for {target}: {error}")))?;
+    let ending = runner.attached(&job).map_err(|error| {
+        Failure::Other(format!("cannot run {} for {target}: {error}", report::shown(&name)))
+    })?;
     if !matches!(ending, Ending::Exit(_)) {
         // A shell says so too; if nobody listens, the status has to do.
-        let _ = writeln!(std::io::stderr(), "minild: {name} {ending}");
+        let _ = writeln!(std::io::stderr(), "minild: {} {ending}", report::shown(&name));
     }
     Ok(ExitCode::from(ending.exit_status()))
 }

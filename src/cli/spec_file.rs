@@ -66,7 +66,7 @@ impl SpecFile {
             let names: Vec<_> = all.iter().map(|file| file.name()).collect();
             return Err(Failure::Usage(format!(
                 "{} is not for {other}; it is for {}",
-                self.source.name,
+                self.source.shown(),
                 names.join(", ")
             )));
         }

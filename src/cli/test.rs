@@ -17,7 +17,7 @@ use tempfile::TempDir;
 
 use super::linted::LintArguments;
 use super::needs::Needs;
-use super::report::Report;
+use super::report::{Report, shown};
 use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{
     Failure, Format, LinkArguments, PrintArguments, TargetArguments, print, temporary_folder,
@@ -145,7 +145,7 @@ fn test_spec(
             1 => "1 test".to_owned(),
             count => format!("{count} tests"),
         };
-        print::text(&format!("running {count} of {}\n", built.file.source.name))?;
+        print::text(&format!("running {count} of {}\n", built.file.source.shown()))?;
     }
     let mut all = Vec::new();
     for run in runs {
@@ -363,7 +363,7 @@ fn indented(bytes: &[u8]) -> String {
 
 impl Tested {
     fn name(&self) -> String {
-        format!("{}:{} {}", self.spec, self.line, self.target)
+        format!("{}:{} {}", shown(&self.spec), self.line, self.target)
     }
 
     fn line(&self) -> String {

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use minild::view::disassemble::Disassembly;
 use minild::view::inspect::{Inspection, Part, Parts, inspect};
 
-use super::read_file::{name, read_file};
+use super::read_file::{name, read_file, shown};
 use super::report::Report;
 use super::{Failure, Format, PrintArguments, print};
 
@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let parts = if is_overview { Parts::OVERVIEW } else { asked };
     let wrong = |error: minild::Error| Failure::Report(Report::of_file(&name, error));
     let data = read_file(&arguments.file).map_err(wrong)?;
-    let shown = inspect(&data, parts).map_err(wrong)?;
+    let inspection = inspect(&data, parts).map_err(wrong)?;
     let whole = match arguments.disassemble {
         Some(_) => Some(inspect(&data, Disassembly::PARTS).map_err(wrong)?),
         None => None,
@@ -108,12 +108,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let code = disassemblies(whole.as_ref(), &data, only).map_err(wrong)?;
     match arguments.print.format {
         Format::Json => {
-            print::json(&json::Document::new(&name, &shown, whole.is_some().then_some(&code)))?;
+            print::json(&json::Document::new(
+                &name,
+                &inspection,
+                whole.is_some().then_some(&code),
+            ))?;
         }
-        Format::Text => print::lines(|out| text::write(out, &name, &shown, is_overview, &code))?,
+        Format::Text => print::lines(|out| {
+            text::write(out, &shown(&arguments.file), &inspection, is_overview, &code)
+        })?,
     }
-    let is_whole =
-        shown.damage.is_empty() && shown.images.iter().all(|image| image.damage.is_empty());
+    let is_whole = inspection.damage.is_empty()
+        && inspection.images.iter().all(|image| image.damage.is_empty());
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
