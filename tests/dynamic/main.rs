@@ -17,6 +17,8 @@ mod macos;
 mod runners;
 #[path = "../support/trials.rs"]
 mod trials;
+#[path = "../support/wine.rs"]
+mod wine;
 mod windows;
 
 use std::process::ExitCode;

@@ -28,6 +28,8 @@ mod signature;
 mod tools;
 #[path = "../support/trials.rs"]
 mod trials;
+#[path = "../support/wine.rs"]
+mod wine;
 mod universal;
 mod windows;
 

@@ -1,0 +1,99 @@
+//! Programs and a library that work under wine, which minild links.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use libtest_mimic::Trial;
+use minild::Target;
+
+use super::fields::fields;
+use crate::hunt::{Exceptions, Subject};
+use crate::runners::{minild, no_runner};
+use crate::trials::{Checked, needing};
+use crate::wine::wine;
+
+const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
+
+/// A program of the samples, which of its files is changed, and what it shows.
+struct Linked {
+    name: &'static str,
+    sample: &'static str,
+    changed: &'static str,
+    stdout: &'static str,
+}
+
+const LINKED: &[Linked] = &[
+    Linked {
+        name: "program",
+        sample: "pointers",
+        changed: "pointers.exe",
+        stdout: "read and called through them: 42\n",
+    },
+    Linked {
+        name: "thread_locals",
+        sample: "tls",
+        changed: "tls.exe",
+        stdout: "the first thread counted 1003, the second 1050\r\n",
+    },
+    Linked {
+        name: "library",
+        sample: "client",
+        changed: "libtwice.dll",
+        stdout: "Hello from a shared library\r\n",
+    },
+];
+
+/// What the file means by itself, whatever it says: only its author could say that it is wrong.
+const SILENT: Exceptions = &[];
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let trial = |linked: &'static Linked| {
+        let missing = no_runner(Target::X86_64_WINDOWS);
+        needing(missing, format!("pe::{}", linked.name), move || check(linked))
+    };
+    LINKED.iter().map(trial).collect()
+}
+
+fn check(linked: &Linked) -> Checked {
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join(format!("{}.exe", linked.sample));
+    let mut build = minild();
+    build.arg("build").arg(Path::new(SAMPLES).join(format!("{}.toml", linked.sample)));
+    build.args(["--target", "x86_64-windows", "-o"]).arg(&program);
+    let output = build.output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    let path = folder.path().join(linked.changed);
+    let bytes = fs::read(&path)?;
+    let wine = wine()?;
+    let variables = ["WINEPREFIX", "WINEDEBUG", "WINEDLLOVERRIDES"];
+    let environment = wine.get_envs().filter_map(|(name, value)| {
+        let name = variables.into_iter().find(|known| name == *known)?;
+        Some((name, OsString::from(value?)))
+    });
+    let subject = Subject {
+        fields: fields(&bytes),
+        path,
+        command: vec![PathBuf::from(wine.get_program()).into(), program.into()],
+        environment: environment.collect(),
+        seal: unsummed,
+        stdout: linked.stdout,
+        forgives: true,
+        sample: 16,
+        silent: SILENT,
+        strict: &[],
+        bytes,
+    };
+    subject.hunt()
+}
+
+/// Takes the sum away, which covers all other bytes, unless it is what was changed.
+fn unsummed(original: &[u8], changed: &mut [u8]) {
+    let start = u32::from_le_bytes(original[0x3c..0x40].try_into().expect("four bytes"));
+    let sum = start as usize + 24 + 64;
+    if original[sum..sum + 4] == changed[sum..sum + 4] {
+        changed[sum..sum + 4].fill(0);
+    }
+}
