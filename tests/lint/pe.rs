@@ -153,6 +153,7 @@ pub(crate) const CASES: &[Case] = &[
     }),
     case("pe/relocation-target", LINKED, |f| f.put_u32(f.table(RELOCATION), 0x70_0000)),
     case("pe/relocations-missing", LINKED, |f| f.put_directory(RELOCATION, 0, 0)),
+    case("pe/import-table", LINKED, |f| f.add_u32(f.optional(112 + IMPORT * 8), 8)),
     case("pe/import-table", LINKED, |f| {
         let header = f.header(".rdata");
         let end = f.u32(header + ADDRESS) + f.u32(header + VIRTUAL_SIZE);

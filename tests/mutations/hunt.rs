@@ -146,6 +146,8 @@ pub(crate) struct Subject {
     pub(crate) sample: u64,
     /// Fields whose change nobody but the program notices.
     pub(crate) silent: Exceptions,
+    /// Parts of what is shown where the cause is in no file that was changed.
+    pub(crate) elsewhere: Exceptions,
     /// Rules that hold for more than this one run shows.
     pub(crate) strict: Exceptions,
 }
@@ -240,7 +242,9 @@ impl Subject {
             let class = change.field.class();
             match ended {
                 Err(end) if !said.is_found => {
-                    if !self.silent.iter().any(|(known, _)| matches(known, &class)) {
+                    let is_known = self.silent.iter().any(|(known, _)| matches(known, &class))
+                        || self.elsewhere.iter().any(|(part, _)| end.contains(part));
+                    if !is_known {
                         let told = format!("{}: {end}; lint: {}", change.name(), said.text);
                         surprises.entry(format!("fails silently: {class}")).or_default().push(told);
                     }

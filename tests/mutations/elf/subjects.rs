@@ -234,6 +234,7 @@ fn check_linked(linked: &Linked) -> Checked {
         sample: linked.sample,
         silent: SILENT,
         strict: STRICT,
+        elsewhere: &[],
     };
     subject.hunt()
 }
@@ -280,6 +281,7 @@ fn check(toolchain: &Toolchain, part: Part) -> Checked {
         sample: 16,
         silent: SILENT,
         strict: STRICT,
+        elsewhere: &[],
     };
     subject.hunt()
 }

@@ -252,7 +252,15 @@ impl MachO<'_> {
             (TRIE, 8, "exports trie"),
         ] {
             let Some((start, size)) = self.data(kind, field) else { continue };
-            for index in 0..size {
+            // Names, with the NUL behind them: which symbol is meant, the file alone does not say.
+            let is_name = |at: usize| {
+                let byte = |at: usize| self.named.bytes[at];
+                let is_letter = |at| byte(at).is_ascii_alphanumeric() || byte(at) == b'_';
+                (is_letter(at) && (is_letter(at + 1) || is_letter(at - 1)))
+                    || byte(at) == 0 && is_letter(at - 1) && is_letter(at - 2)
+            };
+            let read: Vec<_> = (0..size).filter(|index| !is_name(start + index)).collect();
+            for index in read {
                 self.named.add("", start + index, &[(&format!("{name}[{index}]"), 0, 1)]);
             }
         }

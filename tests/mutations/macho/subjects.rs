@@ -34,6 +34,10 @@ program ends
 /// What the file means by itself, whatever it says: only its author could say that it is wrong.
 const SILENT: Exceptions = &[];
 
+/// Ways to fail whose cause is not in the file.
+const ELSEWHERE: Exceptions =
+    &[("refused: dyld/symbol-missing", "which symbol is meant, and whether the library has it")];
+
 /// Errors that one run gets away with, or that the small macOS does not look for.
 const STRICT: Exceptions = &[];
 
@@ -105,6 +109,7 @@ fn hunt(
         sample: 64,
         silent: SILENT,
         strict: STRICT,
+        elsewhere: ELSEWHERE,
         bytes,
     };
     subject.hunt()

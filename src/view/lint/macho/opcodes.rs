@@ -4,6 +4,7 @@ use object::LittleEndian as LE;
 use object::macho;
 
 use super::{MachO, WRITE};
+use crate::view::lint::bytes::Bytes;
 use crate::view::lint::report::{Place, Report};
 use crate::view::lint::rule::Loader::Dyld;
 use crate::view::lint::rule::{Check, Rule, error};
@@ -19,6 +20,15 @@ pub(super) const RULES: &[Rule] = &[
         cure: "write the opcodes anew, ended by DONE (0)",
         source: "dyld mach_o/RebaseOpcodes.cpp, valid; mach_o/BindOpcodes.cpp, valid",
         check: Check::MachO(opcodes),
+    },
+    Rule {
+        name: "macho/fixup-opcodes-cut",
+        demand: "nothing stands behind the opcode DONE (0) of rebases and binds",
+        by: &[error(Dyld)],
+        symptom: "the fixups behind it are not made: SIGSEGV at the first pointer that was not corrected, or call that was not bound",
+        cure: "end the opcodes with one byte 0, and pad them with zeros",
+        source: "dyld mach_o/RebaseOpcodes.cpp and mach_o/BindOpcodes.cpp, forEachRebase, forEachBind (REBASE_OPCODE_DONE, BIND_OPCODE_DONE)",
+        check: Check::MachO(cut),
     },
     Rule {
         name: "macho/fixup-location",
@@ -76,6 +86,54 @@ fn opcodes(macho: &MachO<'_>, report: &mut Report<'_>) {
         if let Err(damage) = place {
             let at = damage.offset.unwrap_or(offset);
             report.add(Place::new(at, 1, damage.structure.into_owned()), damage.message);
+        }
+    }
+}
+
+/// `BIND_OPCODE_SET_SYMBOL_TRAILING_FLAGS_IMM`, which a name follows.
+const SET_SYMBOL: u8 = 0x40;
+
+/// How many bytes of rebase or bind opcodes there are up to the first DONE, with it; `None` where there is none.
+fn done(opcodes: Bytes<'_>, is_bind: bool) -> Option<u64> {
+    let mut at = 0;
+    loop {
+        let opcode = *opcodes.slice(at, 1)?.first()? & macho::BIND_OPCODE_MASK;
+        at += 1;
+        if opcode == 0 {
+            return Some(at);
+        }
+        if is_bind && opcode == SET_SYMBOL {
+            at += opcodes.c_string(at)?.len() as u64 + 1;
+        }
+        let numbers = match (is_bind, opcode) {
+            (true, 0x20 | 0x60 | 0x70 | 0x80 | 0xa0) | (false, 0x20 | 0x30 | 0x60 | 0x70) => 1,
+            (true, 0xc0) | (false, 0x80) => 2,
+            _ => 0,
+        };
+        // Numbers of 7 bits a byte, the last without the highest.
+        for _ in 0..numbers {
+            let rest = opcodes.from(at).0;
+            at += rest.iter().position(|byte| byte & 0x80 == 0)? as u64 + 1;
+        }
+    }
+}
+
+fn cut(macho: &MachO<'_>, report: &mut Report<'_>) {
+    let command = macho.first(macho::LC_DYLD_INFO_ONLY).or(macho.first(macho::LC_DYLD_INFO));
+    let info = command.and_then(|command| macho.read::<macho::DyldInfoCommand<LE>>(command));
+    let Some(info) = info else { return };
+    for (name, offset, size, is_bind) in [
+        ("rebase opcodes", info.rebase_off, info.rebase_size, false),
+        ("bind opcodes", info.bind_off, info.bind_size, true),
+        ("weak bind opcodes", info.weak_bind_off, info.weak_bind_size, true),
+    ] {
+        let start = u64::from(offset.get(LE));
+        let Some(bytes) = macho.data.slice(start, size.get(LE).into()).map(Bytes) else { continue };
+        let Some(end) = done(bytes, is_bind) else { continue };
+        let left = bytes.from(end).0;
+        if left.iter().any(|byte| *byte != 0) {
+            let message = format!("the {name} end after {end} bytes, and {} follow", left.len());
+            report.add(Place::new(start + end - 1, 1, name), message);
         }
     }
 }

@@ -373,6 +373,15 @@ fn zero_fill(macho: &MachO<'_>, report: &mut Report<'_>) {
         // Only sections of zeros are read there; behind the last section nobody looks.
         let is_used =
             segment.sections.iter().any(|section| section.is_zero_fill() && section.size > 0);
+        let inside = segment.sections.iter().filter(|section| section.is_zero_fill());
+        for section in inside {
+            let Some(at) = macho.file_offset(section.address, section.size) else { continue };
+            let bytes = macho.data.slice(at, section.size).unwrap_or_default();
+            if bytes.iter().any(|byte| *byte != 0) {
+                let message = format!("the file has other bytes for {} than zeros", section.name);
+                report.add(Place::new(at, section.size, "section contents"), message);
+            }
+        }
         let Some((offset, size)) = tail(macho, segment).filter(|_| is_used) else { continue };
         let bytes = macho.data.slice(offset, size).unwrap_or_default();
         if let Some(index) = bytes.iter().position(|byte| *byte != 0) {

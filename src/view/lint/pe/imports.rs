@@ -12,7 +12,7 @@ use crate::view::lint::rule::{Check, Rule, error, warning};
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "pe/import-table",
-        demand: "the import descriptors end with one of zeros",
+        demand: "the import table has descriptors, and ends with one of zeros",
         by: &[error(Windows)],
         symptom: "access violation in ntdll, or `The code execution cannot proceed because … was not found` with junk for a name",
         cure: "end the table with 20 zeros inside its section",
@@ -94,6 +94,15 @@ fn table(pe: &Pe<'_>, report: &mut Report<'_>) {
     if !is_terminated {
         let message =
             format!("{} descriptors, and the section ends behind them", descriptors.len());
+        report.add(directory.place(), message);
+    } else if descriptors.is_empty()
+        && directory.size > DESCRIPTOR
+        && pe.file_offset(directory.address, DESCRIPTOR).is_some()
+    {
+        let message = format!(
+            "data directory 1 has {} bytes, and what lies at {:#x} is the end of the table",
+            directory.size, directory.address
+        );
         report.add(directory.place(), message);
     }
 }
