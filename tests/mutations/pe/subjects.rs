@@ -15,10 +15,11 @@ use crate::wine::wine;
 
 const SAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples");
 
-/// A program of the samples, which of its files is changed, and what it shows.
+/// A program among the samples, which file is changed, and what it shows.
 struct Linked {
     name: &'static str,
-    sample: &'static str,
+    /// The samples that are linked, the program first.
+    samples: &'static [&'static str],
     changed: &'static str,
     stdout: &'static str,
 }
@@ -26,7 +27,7 @@ struct Linked {
 const LINKED: &[Linked] = &[
     Linked {
         name: "program",
-        sample: "pointers",
+        samples: &["pointers"],
         changed: "pointers.exe",
         stdout: "image base: 0000000140000000\r\n\
                  table: first 0000000140003000, second+8 0000000140003010, third 0000000140003018, answer 000000014000\
@@ -34,13 +35,13 @@ const LINKED: &[Linked] = &[
     },
     Linked {
         name: "thread_locals",
-        sample: "tls",
+        samples: &["tls"],
         changed: "tls.exe",
         stdout: "the first thread counted 1003, the second 1050\r\n",
     },
     Linked {
         name: "library",
-        sample: "client",
+        samples: &["client", "library"],
         changed: "libtwice.dll",
         stdout: "Hello from a shared library\r\n",
     },
@@ -62,14 +63,16 @@ pub(crate) fn trials() -> Vec<Trial> {
 
 fn check(linked: &Linked) -> Checked {
     let folder = tempfile::tempdir()?;
-    let program = folder.path().join(format!("{}.exe", linked.sample));
-    let mut build = minild();
-    build.arg("build").arg(Path::new(SAMPLES).join(format!("{}.toml", linked.sample)));
-    build.args(["--target", "x86_64-windows", "--out-dir"]).arg(folder.path());
-    let output = build.output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    for sample in linked.samples {
+        let mut build = minild();
+        build.arg("build").arg(Path::new(SAMPLES).join(format!("{sample}.toml")));
+        build.args(["--target", "x86_64-windows", "--out-dir"]).arg(folder.path());
+        let output = build.output()?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+        }
     }
+    let program = folder.path().join(format!("{}.exe", linked.samples[0]));
     let path = folder.path().join(linked.changed);
     let bytes = fs::read(&path)?;
     let wine = wine()?;
