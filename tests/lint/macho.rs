@@ -142,6 +142,7 @@ pub(crate) const CASES: &[Case] = &[
         f.repeat(MAIN);
     }),
     case("macho/main-offset", ARM, |f| f.put_u64(f.command(MAIN) + 8, 0xff_ffff)),
+    case("macho/main-offset", ARM, |f| f.put_u64(f.command(MAIN) + 8, 4)),
     case("macho/stack-size", ARM, |f| f.put_u64(f.command(MAIN) + 16, 3)),
     case("macho/stack-size", ARM, |f| f.put_u64(f.command(MAIN) + 16, 1 << 60)),
     case("macho/thread-state", STATIC, |f| f.put_u32(f.command(UNIXTHREAD) + 8, 7)),
@@ -235,6 +236,7 @@ pub(crate) const CASES: &[Case] = &[
         f.put_u32(f.named("__DATA_CONST") + INITIAL, 1);
     }),
     case("macho/fixup-opcode", OPCODES, |f| f.put(f.linkedit(DYLD_INFO, 8), &[0xf0])),
+    case("macho/fixup-type", OPCODES, |f| f.put(f.linkedit(DYLD_INFO, 8), &[0x12])),
     case("macho/fixup-opcodes-cut", OPCODES, |f| f.put(f.linkedit(DYLD_INFO, 8), &[0])),
     case("macho/fixup-location", OPCODES, |f| {
         let start = f.linkedit(DYLD_INFO, 8);

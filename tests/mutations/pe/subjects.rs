@@ -48,7 +48,25 @@ const LINKED: &[Linked] = &[
 ];
 
 /// What the file means by itself, whatever it says: only its author could say that it is wrong.
-const SILENT: Exceptions = &[];
+const SILENT: Exceptions = &[
+    ("AddressOfEntryPoint", "where in the code the program begins"),
+    ("Characteristics", "whether it is a library, which nobody starts"),
+    ("ImageBase", "which place the addresses in the file are for"),
+    ("SizeOfStackReserve", "how much of the memory that there is"),
+    ("TLS directory.EndAddressOfRawData", "how much is thread-local"),
+    ("TLS directory.SizeOfZeroFill", "how much of the memory that there is"),
+    ("TLS directory.StartAddressOfRawData", "where the thread-locals' first values are"),
+    ("TLS table.VirtualAddress", "whether there are thread-locals"),
+    ("export address", "which function is meant"),
+    ("export directory.AddressOf*", "which functions and names are meant"),
+    ("export directory.Base", "which number is meant"),
+    ("export directory.NumberOf*", "how many exports there are"),
+    ("export name pointer", "which name is meant"),
+    ("export ordinal", "which function is meant"),
+    ("import lookup", "which function is meant"),
+    ("import table.VirtualAddress", "whether there are imports"),
+    ("section.Characteristics", "whether it is code or variables"),
+];
 
 /// Ways to fail whose cause is not in the file.
 const ELSEWHERE: Exceptions = &[("status 53 ", "wine's status where a library is not found: which one is meant")];
@@ -89,7 +107,7 @@ fn check(linked: &Linked) -> Checked {
         seal: unsummed,
         stdout: linked.stdout,
         forgives: true,
-        sample: 16,
+        sample: 32,
         silent: SILENT,
         strict: &[],
         elsewhere: ELSEWHERE,

@@ -165,6 +165,11 @@ fn main_offset(macho: &MachO<'_>, report: &mut Report<'_>) {
         let is_code = macho.segments.iter().any(|segment| {
             (segment.offset..segment.file_end()).contains(&offset) && segment.initial & EXECUTE != 0
         });
+        let commands = HEADER_SIZE + u64::from(macho.header.sizeofcmds.get(LE));
+        if is_code && offset < commands {
+            let message = format!("file offset {offset:#x} is among the load commands");
+            report.add(command.place(field!(Main, entryoff)), message);
+        }
         if !is_code {
             let message = format!("no executable segment has file offset {offset:#x}");
             report.add(command.place(field!(Main, entryoff)), message);

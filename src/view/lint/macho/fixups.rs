@@ -270,7 +270,7 @@ fn starts_fault(
     let pages = u64::from(starts.page_count.get(LE));
     let first_page = size_of::<Starts>() as u64;
     let (page_size, place) = (starts.page_size.get(LE), starts.segment_offset.get(LE));
-    if at + size > bytes.len() || first_page - 2 + pages * 2 > size {
+    if at + size > bytes.len() || first_page + pages * 2 > size {
         Some(format!("they have {size} bytes for {pages} pages"))
     } else if ![0x1000, 0x4000].contains(&page_size) {
         Some(format!("page_size is {page_size:#x}"))

@@ -22,6 +22,15 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::MachO(opcodes),
     },
     Rule {
+        name: "macho/fixup-type",
+        demand: "rebases and binds by opcodes are of type 1, pointers",
+        by: &[error(Dyld)],
+        symptom: "dyld: `unknown rebase type` or `unknown bind type`, and abort (SIGABRT)",
+        cure: "write 0x11 (REBASE_OPCODE_SET_TYPE_IMM) and 0x51 (BIND_OPCODE_SET_TYPE_IMM)",
+        source: "dyld mach_o/RebaseOpcodes.cpp, valid; mach_o/BindOpcodes.cpp, valid",
+        check: Check::MachO(types),
+    },
+    Rule {
         name: "macho/fixup-opcodes-cut",
         demand: "nothing stands behind the opcode DONE (0) of rebases and binds",
         by: &[error(Dyld)],
@@ -93,11 +102,14 @@ fn opcodes(macho: &MachO<'_>, report: &mut Report<'_>) {
 /// `BIND_OPCODE_SET_SYMBOL_TRAILING_FLAGS_IMM`, which a name follows.
 const SET_SYMBOL: u8 = 0x40;
 
-/// How many bytes of rebase or bind opcodes there are up to the first DONE, with it; `None` where there is none.
-fn done(opcodes: Bytes<'_>, is_bind: bool) -> Option<u64> {
+/// Goes through rebase or bind opcodes, shows where each lies, and gives how many bytes there are up to the first DONE,
+/// with it; `None` where there is none.
+fn done(opcodes: Bytes<'_>, is_bind: bool, mut visit: impl FnMut(u64, u8)) -> Option<u64> {
     let mut at = 0;
     loop {
-        let opcode = *opcodes.slice(at, 1)?.first()? & macho::BIND_OPCODE_MASK;
+        let byte = *opcodes.slice(at, 1)?.first()?;
+        visit(at, byte);
+        let opcode = byte & macho::BIND_OPCODE_MASK;
         at += 1;
         if opcode == 0 {
             return Some(at);
@@ -118,23 +130,53 @@ fn done(opcodes: Bytes<'_>, is_bind: bool) -> Option<u64> {
     }
 }
 
-fn cut(macho: &MachO<'_>, report: &mut Report<'_>) {
+/// The opcode that sets the type of a fixup, and the only type of 64-bit images: a pointer.
+const SET_TYPE: [u8; 2] = [0x10, 0x50];
+const POINTER: u8 = 1;
+
+/// A stream of opcodes: what it is called, whether it binds, where it lies, and its bytes.
+type Stream<'d> = (&'static str, bool, u64, Bytes<'d>);
+
+/// The streams that end at DONE, where they lie in the file.
+fn streams<'d>(macho: &MachO<'d>) -> Vec<Stream<'d>> {
     let command = macho.first(macho::LC_DYLD_INFO_ONLY).or(macho.first(macho::LC_DYLD_INFO));
     let info = command.and_then(|command| macho.read::<macho::DyldInfoCommand<LE>>(command));
-    let Some(info) = info else { return };
-    for (name, offset, size, is_bind) in [
-        ("rebase opcodes", info.rebase_off, info.rebase_size, false),
-        ("bind opcodes", info.bind_off, info.bind_size, true),
-        ("weak bind opcodes", info.weak_bind_off, info.weak_bind_size, true),
-    ] {
-        let start = u64::from(offset.get(LE));
-        let Some(bytes) = macho.data.slice(start, size.get(LE).into()).map(Bytes) else { continue };
-        let Some(end) = done(bytes, is_bind) else { continue };
+    let streams = info.into_iter().flat_map(|info| {
+        [
+            ("rebase opcodes", false, info.rebase_off, info.rebase_size),
+            ("bind opcodes", true, info.bind_off, info.bind_size),
+            ("weak bind opcodes", true, info.weak_bind_off, info.weak_bind_size),
+        ]
+    });
+    streams
+        .filter_map(|(name, is_bind, offset, size)| {
+            let start = u64::from(offset.get(LE));
+            let bytes = macho.data.slice(start, size.get(LE).into())?;
+            Some((name, is_bind, start, Bytes(bytes)))
+        })
+        .collect()
+}
+
+fn cut(macho: &MachO<'_>, report: &mut Report<'_>) {
+    for (name, is_bind, start, bytes) in streams(macho) {
+        let Some(end) = done(bytes, is_bind, |_, _| ()) else { continue };
         let left = bytes.from(end).0;
         if left.iter().any(|byte| *byte != 0) {
             let message = format!("the {name} end after {end} bytes, and {} follow", left.len());
             report.add(Place::new(start + end - 1, 1, name), message);
         }
+    }
+}
+
+fn types(macho: &MachO<'_>, report: &mut Report<'_>) {
+    for (name, is_bind, start, bytes) in streams(macho) {
+        done(bytes, is_bind, |at, byte| {
+            let kind = byte & !macho::BIND_OPCODE_MASK;
+            if byte & macho::BIND_OPCODE_MASK == SET_TYPE[usize::from(is_bind)] && kind != POINTER {
+                let message = format!("the {name} set type {kind}");
+                report.add(Place::new(start + at, 1, name), message);
+            }
+        });
     }
 }
 
