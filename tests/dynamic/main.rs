@@ -17,9 +17,9 @@ mod macos;
 mod runners;
 #[path = "../support/trials.rs"]
 mod trials;
+mod windows;
 #[path = "../support/wine.rs"]
 mod wine;
-mod windows;
 
 use std::process::ExitCode;
 

@@ -243,14 +243,9 @@ pub(crate) const CASES: &[Case] = &[
         let at = (start..start + 4).find(|at| f.bytes[*at] >> 4 == 2).expect("SET_SEGMENT");
         f.put(at, &[0x21]);
     }),
-    prepared(
-        "macho/initializer-section",
-        ARM,
-        initializer,
-        |f| {
-            f.add_u64(f.section("__DATA", 0) + SECTION_SIZE, -3);
-        },
-    ),
+    prepared("macho/initializer-section", ARM, initializer, |f| {
+        f.add_u64(f.section("__DATA", 0) + SECTION_SIZE, -3);
+    }),
     prepared("macho/initializer-target", ARM, initializer, |f| {
         f.put_u64(f.size(f.named("__DATA") + OFFSET), 8);
     }),

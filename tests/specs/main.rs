@@ -28,10 +28,10 @@ mod signature;
 mod tools;
 #[path = "../support/trials.rs"]
 mod trials;
-#[path = "../support/wine.rs"]
-mod wine;
 mod universal;
 mod windows;
+#[path = "../support/wine.rs"]
+mod wine;
 
 use std::process::ExitCode;
 

@@ -36,10 +36,8 @@ pub(crate) fn build(folder: &Path, architecture: &str, encoding: &str) -> Result
     let sources = ["greet.c", "rich.c"].map(|name| format!("{SOURCES}/{name}"));
     run("clang", &[&compile[..], &quiet, &[&sources[0], &sources[1]]].concat())?;
     // What they ask for and do not have of each other is libSystem's.
-    let asked = run(
-        "llvm-nm-19",
-        &["--undefined-only", "--format=just-symbols", "greet.o", "rich.o"],
-    )?;
+    let asked =
+        run("llvm-nm-19", &["--undefined-only", "--format=just-symbols", "greet.o", "rich.o"])?;
     let of_library = ["_greet", "_greetings", "_table", "_not_there", "_per_thread"];
     let asked = asked.lines().filter(|name| name.starts_with('_') && !of_library.contains(name));
     let symbols: Vec<_> = asked.chain(["dyld_stub_binder", "__tlv_bootstrap"]).collect();

@@ -215,7 +215,11 @@ impl Elf<'_> {
         if let Some(mut at) = self.table(0x6fff_fffc) {
             for index in 0.. {
                 self.named.add(&format!("verdef[{index}]"), at, VERDEF);
-                self.named.add(&format!("verdaux[{index}]"), at + self.named.size(at + 12, 4), VERDAUX);
+                self.named.add(
+                    &format!("verdaux[{index}]"),
+                    at + self.named.size(at + 12, 4),
+                    VERDAUX,
+                );
                 match self.named.size(at + 16, 4) {
                     0 => break,
                     next => at += next,

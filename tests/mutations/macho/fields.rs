@@ -1,6 +1,6 @@
 //! Every field that the kernel of macOS and dyld read, by name: header, load commands, sections, fixups of both
 //! encodings, the exports trie, symbols, the code signature. Offsets are those of Apple's headers (mach-o/loader.h,
-//! mach-o/fixup-chains.h, xnu's cs_blobs.h); the file is one that works.
+//! mach-o/fixup-chains.h, and xnu's `cs_blobs.h`); the file is one that works.
 
 use crate::hunt::{Field, Named};
 
@@ -44,7 +44,11 @@ const COMMANDS: &[(u32, &str, Fields)] = &[
             ("flags", 68, 4),
         ],
     ),
-    (SYMTAB, "LC_SYMTAB", &[("symoff", 8, 4), ("nsyms", 12, 4), ("stroff", 16, 4), ("strsize", 20, 4)]),
+    (
+        SYMTAB,
+        "LC_SYMTAB",
+        &[("symoff", 8, 4), ("nsyms", 12, 4), ("stroff", 16, 4), ("strsize", 20, 4)],
+    ),
     (
         DYSYMTAB,
         "LC_DYSYMTAB",
@@ -72,7 +76,11 @@ const COMMANDS: &[(u32, &str, Fields)] = &[
     (0x26, "LC_FUNCTION_STARTS", DATA),
     (0x29, "LC_DATA_IN_CODE", DATA),
     (0x2a, "LC_SOURCE_VERSION", &[("version", 8, 8)]),
-    (0x32, "LC_BUILD_VERSION", &[("platform", 8, 4), ("minos", 12, 4), ("sdk", 16, 4), ("ntools", 20, 4)]),
+    (
+        0x32,
+        "LC_BUILD_VERSION",
+        &[("platform", 8, 4), ("minos", 12, 4), ("sdk", 16, 4), ("ntools", 20, 4)],
+    ),
     (
         DYLD_INFO,
         "LC_DYLD_INFO_ONLY",

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use libtest_mimic::{Failed, Trial};
+use minild::Options;
 use minild::Target;
 use minild::input::spec;
-use minild::Options;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -65,7 +65,10 @@ const ELSEWHERE: Exceptions = &[
 const STRICT: Exceptions = &[
     ("macho/chained-page-start", "places that are not aligned: the processors forgive it"),
     ("macho/cpu-subtype", "the small macOS does not ask it of libraries"),
-    ("macho/fixup-encodings", "the small macOS passes over relocations as long as nobody validates"),
+    (
+        "macho/fixup-encodings",
+        "the small macOS passes over relocations as long as nobody validates",
+    ),
     ("macho/fixup-opcode", "what a lazy bind does not say is taken from the one before it"),
     ("macho/fixup-opcodes-cut", "the fixups that are cut off are not missed"),
     ("macho/linkedit-range", "the bytes are in the file, or nobody reads an empty table"),
@@ -92,9 +95,11 @@ pub(crate) fn trials() -> Vec<Trial> {
             let says = || format!("nothing runs files of {target}: tests/run.sh builds what does");
             runner(target).is_none().then(says)
         };
-        trials.push(needing(no_runner(), format!("macho::{architecture}::thread_locals"), move || {
-            check_linked(target)
-        }));
+        trials.push(needing(
+            no_runner(),
+            format!("macho::{architecture}::thread_locals"),
+            move || check_linked(target),
+        ));
         for (name, encoding) in ENCODINGS {
             for part in ["rich", "libgreet.dylib"] {
                 let missing = no_runner().or_else(|| missing("ld64.lld-19", "lld-19"));

@@ -69,7 +69,8 @@ const SILENT: Exceptions = &[
 ];
 
 /// Ways to fail whose cause is not in the file.
-const ELSEWHERE: Exceptions = &[("status 53 ", "wine's status where a library is not found: which one is meant")];
+const ELSEWHERE: Exceptions =
+    &[("status 53 ", "wine's status where a library is not found: which one is meant")];
 
 pub(crate) fn trials() -> Vec<Trial> {
     let trial = |linked: &'static Linked| {

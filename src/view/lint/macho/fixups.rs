@@ -304,9 +304,14 @@ fn starts(macho: &MachO<'_>, report: &mut Report<'_>) {
     for (index, offset) in (0_u64..).zip(fixups.segment_offsets().unwrap_or_default()) {
         let at = first + u64::from(offset);
         if offset != 0 && fixups.bytes.read::<Starts>(at).is_none() {
-            let place = Place::new(fixups.offset + first + 4 + index * 4, 4, "chained fixups, seg_info_offset");
+            let place = Place::new(
+                fixups.offset + first + 4 + index * 4,
+                4,
+                "chained fixups, seg_info_offset",
+            );
             let size = fixups.bytes.len();
-            report.add(place, format!("segment {index}'s starts are at {at:#x} of {size:#x} bytes"));
+            report
+                .add(place, format!("segment {index}'s starts are at {at:#x} of {size:#x} bytes"));
         }
     }
     let all = fixups.starts(macho);

@@ -137,7 +137,8 @@ fn thread_local_template(macho: &MachO<'_>, report: &mut Report<'_>) {
         return;
     }
     let kinds = [macho::S_THREAD_LOCAL_REGULAR, macho::S_THREAD_LOCAL_ZEROFILL];
-    if let Some((_, section)) = macho.sections().find(|(_, section)| kinds.contains(&section.kind)) {
+    if let Some((_, section)) = macho.sections().find(|(_, section)| kinds.contains(&section.kind))
+    {
         let place = section.place(field!(SectionHeader, flags));
         report.add(place, format!("there is {}, and no section of descriptors", section.name));
     } else if macho.has(macho::MH_HAS_TLV_DESCRIPTORS) {

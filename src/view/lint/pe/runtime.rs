@@ -159,8 +159,7 @@ fn tls_index(pe: &Pe<'_>, report: &mut Report<'_>) {
 
 fn tls_template(pe: &Pe<'_>, report: &mut Report<'_>) {
     let Some((at, _, tls)) = tls(pe) else { return };
-    let (start, end) =
-        (tls.start_address_of_raw_data.get(LE), tls.end_address_of_raw_data.get(LE));
+    let (start, end) = (tls.start_address_of_raw_data.get(LE), tls.end_address_of_raw_data.get(LE));
     let place = Place::new(at, 16, "TLS directory, StartAddressOfRawData, EndAddressOfRawData");
     let zeros = u64::from(tls.size_of_zero_fill.get(LE));
     if start > end || start == 0 && end != 0 {
