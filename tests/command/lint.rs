@@ -141,4 +141,26 @@ fn sarif_has_the_rules_and_the_places() {
         assert!(place["region"]["byteOffset"].is_u64(), "{place}");
     }
     assert_eq!(run["invocations"][0]["executionSuccessful"], false, "one is missing");
+    for rule in run["tool"]["driver"]["rules"].as_array().expect("a list") {
+        for field in ["shortDescription", "fullDescription", "help"] {
+            assert!(rule[field]["text"].as_str().is_some_and(|text| text.len() > 9), "{rule}");
+        }
+        let levels = ["note", "warning", "error"];
+        let level = rule["defaultConfiguration"]["level"].as_str().expect("a level");
+        assert!(levels.contains(&level), "{rule}");
+    }
+}
+
+/// Wrong would be: a field that the schema of SARIF 2.1.0 does not have, or has otherwise: what is read by its
+/// structures and written again would lack it.
+#[test]
+fn sarif_is_of_its_schema() {
+    let folder = folder();
+    for files in [&["cut", "warned", "missing"][..], &["warned"], &["missing"]] {
+        let ran = folder.run(&[&["lint", "--format", "sarif"], files].concat());
+        let written: Value = serde_json::from_str(&ran.stdout()).expect("JSON");
+        let read: serde_sarif::sarif::Sarif =
+            serde_json::from_value(written.clone()).expect("SARIF 2.1.0");
+        assert_eq!(serde_json::to_value(read).expect("JSON"), written);
+    }
 }

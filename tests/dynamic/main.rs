@@ -18,6 +18,8 @@ mod runners;
 #[path = "../support/trials.rs"]
 mod trials;
 mod windows;
+#[path = "../support/wine.rs"]
+mod wine;
 
 use std::process::ExitCode;
 

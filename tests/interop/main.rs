@@ -15,6 +15,8 @@ mod object_file;
 mod runners;
 #[path = "../support/trials.rs"]
 mod trials;
+#[path = "../support/wine.rs"]
+mod wine;
 
 use std::fs;
 use std::path::PathBuf;

@@ -339,12 +339,19 @@ impl File {
         }
     }
 
-    /// Adds a load command behind the last one: there is room before the first section.
+    /// Adds a load command behind the last one, over the first bytes of code: an entry there moves behind it.
     pub(crate) fn add_command(&mut self, bytes: &[u8]) -> usize {
         let at = 32 + self.u32(20) as usize;
         self.put(at, bytes);
         self.add_u32(16, 1);
         self.add_u32(20, i32::try_from(bytes.len()).expect("small"));
+        let end = (at + bytes.len()) as u64;
+        let commands = self.commands();
+        let entries: Vec<_> =
+            commands.into_iter().filter(|at| self.u32(*at) == 0x8000_0028).collect();
+        for entry in entries {
+            self.put_u64(entry + 8, self.u64(entry + 8).max(end));
+        }
         at
     }
 

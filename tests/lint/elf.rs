@@ -383,3 +383,15 @@ fn thread_local_section(f: &mut File) {
         f.put_u64(tls + field, f.u64(data + of_section));
     }
 }
+
+/// Wrong would be: a library that is taken for a program, and a program's rules held against it.
+#[test]
+fn a_library_with_a_debuggers_entry_is_a_library() {
+    let mut file = crate::bases::file(LIBRARY);
+    file.replace(GNU_HASH, DEBUG, 0);
+    let lint = minild::view::lint::lint(&file.bytes).expect("it is an executable");
+    assert_eq!(lint.file, "ELF64 shared library, x86_64");
+    // Nothing but what the replaced entry was for.
+    let rules: Vec<_> = lint.findings.iter().map(|finding| finding.rule.name).collect();
+    assert_eq!(rules, ["elf/hash-missing"]);
+}

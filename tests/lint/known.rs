@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use minild::view::lint::{self, Severity};
 
 use crate::files;
+use crate::fixtures_by_lld;
 use crate::hostile::rounds;
 
 /// Findings that are right, of files that run.
@@ -59,6 +60,12 @@ pub(crate) const KNOWN: &[Known] = &[
         why: "nobody starts it: it is turned into a UEFI image first",
     },
     Known {
+        what: "programs and libraries with thread-locals by GNU ld 2.40 for Windows",
+        path: "/gnu-ld/app.",
+        rules: &["pe/relocation-type"],
+        why: "ld has the offsets of thread-locals corrected as if they were addresses (HIGHLOW): they run until they are moved",
+    },
+    Known {
         what: "what `ld.lld` links for arm64 by itself",
         path: "linux-arm64.so",
         rules: &["elf/relro-large-pages"],
@@ -75,6 +82,10 @@ const FOLDERS: &[(&str, &str, usize)] = &[
     ("target/runners/windows-aarch64/root/usr/lib/aarch64-linux-gnu/wine/aarch64-windows", "", 20),
     ("target/runners/windows-aarch64/root/usr/lib/aarch64-linux-gnu/wine/aarch64-unix", "", 10),
     ("/usr/lib/systemd/boot/efi", "systemd-boot-efi", 10),
+    ("/usr/lib/shim", "shim-unsigned shim-helpers-amd64-signed", 10),
+    ("/usr/libexec/fwupd/efi", "fwupd-unsigned", 10),
+    ("/usr/lib/gcc/x86_64-w64-mingw32/12-win32", "gcc-mingw-w64-x86-64-win32-runtime", 10),
+    ("/usr/x86_64-w64-mingw32/lib", "mingw-w64-x86-64-dev", 10),
 ];
 
 /// What lint says of a file that is not in the table.
@@ -126,6 +137,41 @@ fn what_other_linkers_write_has_known_findings() {
         let name = path.display().to_string();
         assert!(lint::lint(&bytes).is_ok(), "{name} is an executable");
         wrong.extend(unknown(&name, &bytes));
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Wrong would be: a finding in what GNU ld writes that is not argued.
+#[test]
+fn what_gnu_ld_writes_has_known_findings() {
+    let Some(built) = files::built_by_gnu() else { return };
+    let paths = built.paths.iter().filter(|path| path.extension().is_some_and(|name| name != "o"));
+    let mut wrong = Vec::new();
+    for path in paths {
+        let bytes = fs::read(path).expect("it was built");
+        let name = path.file_name().expect("a file").display();
+        wrong.extend(unknown(&format!("/gnu-ld/{name}"), &bytes));
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Wrong would be: a finding in programs and libraries that the small macOS runs.
+#[test]
+fn what_the_small_macos_runs_has_known_findings() {
+    let mut wrong = Vec::new();
+    for architecture in ["x86_64", "arm64"] {
+        for (name, encoding) in fixtures_by_lld::ENCODINGS {
+            let folder = tempfile::tempdir().expect("a temporary folder");
+            if let Err(error) = fixtures_by_lld::build(folder.path(), architecture, encoding) {
+                assert!(std::env::var_os("CI").is_none(), "{error}");
+                eprintln!("skipped: {error}");
+                return;
+            }
+            for file in ["rich", "libgreet.dylib"] {
+                let bytes = fs::read(folder.path().join(file)).expect("it was built");
+                wrong.extend(unknown(&format!("{name}/{architecture}/{file}"), &bytes));
+            }
+        }
     }
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }

@@ -12,6 +12,7 @@ const LIBRARY: (&str, &str) = ("library", "aarch64-macos");
 const UNIVERSAL: (&str, &str) = ("universal", "");
 
 // Fields of the header.
+const SUBTYPE: usize = 8;
 const FILE_TYPE: usize = 12;
 const COMMANDS_SIZE: usize = 20;
 const FLAGS: usize = 24;
@@ -65,6 +66,8 @@ pub(crate) const CASES: &[Case] = &[
     case("macho/truncated", ARM, |f| f.put_u32(COMMANDS_SIZE, 0x7fff_0000)),
     case("macho/command-size", ARM, |f| f.put_u32(f.commands()[1] + 4, 4)),
     case("macho/file-type", ARM, |f| f.put_u32(FILE_TYPE, 9)),
+    case("macho/cpu-subtype", ARM, |f| f.put_u32(SUBTYPE, 5)),
+    case("macho/cpu-subtype", INTEL, |f| f.put_u32(SUBTYPE, 4)),
     case("macho/command-exact-size", ARM, |f| {
         f.add_command(&words(&[0x2a, 24, 0, 0, 0, 0]));
     }),
@@ -139,6 +142,9 @@ pub(crate) const CASES: &[Case] = &[
         f.repeat(MAIN);
     }),
     case("macho/main-offset", ARM, |f| f.put_u64(f.command(MAIN) + 8, 0xff_ffff)),
+    case("macho/main-offset", ARM, |f| f.put_u64(f.command(MAIN) + 8, 4)),
+    case("macho/stack-size", ARM, |f| f.put_u64(f.command(MAIN) + 16, 3)),
+    case("macho/stack-size", ARM, |f| f.put_u64(f.command(MAIN) + 16, 1 << 60)),
     case("macho/thread-state", STATIC, |f| f.put_u32(f.command(UNIXTHREAD) + 8, 7)),
     case("macho/thread-entry", STATIC, |f| f.put_u64(f.command(UNIXTHREAD) + 16 + 16 * 8, 0)),
     case("macho/thread-with-dyld", ARM, |f| {
@@ -188,7 +194,8 @@ pub(crate) const CASES: &[Case] = &[
     prepared("macho/segment-name-twice", ARM, sdk_26, |f| {
         f.put(f.named("__DATA") + NAME, b"__DATA_CONST");
     }),
-    case("macho/linkedit-range", ARM, |f| {
+    case("macho/linkedit-range", OPCODES, |f| f.put_u32(f.command(DYSYMTAB) + 68, 1)),
+    case("macho/symbol-range", ARM, |f| {
         f.add_command(&words(&[DATA_IN_CODE, 16, 0, 8]));
     }),
     case("macho/linkedit-alignment", ARM, |f| {
@@ -212,6 +219,8 @@ pub(crate) const CASES: &[Case] = &[
     case("macho/chained-header", ARM, |f| f.put_u32(f.linkedit(CHAINED, 8), 1)),
     case("macho/chained-segments", ARM, |f| f.add_u32(chained(f, 4), -1)),
     case("macho/chained-starts", ARM, |f| f.put_u16(starts(f) + 4, 0x2000)),
+    case("macho/chained-starts", ARM, |f| f.put_u32(starts(f) + 16, 1 << 31)),
+    case("macho/chained-starts", ARM, |f| f.put_u32(chained(f, 4) + 4, 1 << 30)),
     case("macho/chained-page-start", ARM, |f| f.put_u16(starts(f) + 22, 0x5000)),
     case("macho/chained-imports", ARM, |f| f.set(chained(f, 8), 0xffff_fe00)),
     case("macho/library-ordinal", ARM, |f| f.put(chained(f, 8), &[77])),
@@ -227,19 +236,19 @@ pub(crate) const CASES: &[Case] = &[
         f.put_u32(f.named("__DATA_CONST") + INITIAL, 1);
     }),
     case("macho/fixup-opcode", OPCODES, |f| f.put(f.linkedit(DYLD_INFO, 8), &[0xf0])),
+    case("macho/fixup-type", OPCODES, |f| f.put(f.linkedit(DYLD_INFO, 8), &[0x12])),
+    case("macho/fixup-opcodes-cut", OPCODES, |f| f.put(f.linkedit(DYLD_INFO, 8), &[0])),
     case("macho/fixup-location", OPCODES, |f| {
         let start = f.linkedit(DYLD_INFO, 8);
         let at = (start..start + 4).find(|at| f.bytes[*at] >> 4 == 2).expect("SET_SEGMENT");
         f.put(at, &[0x21]);
     }),
-    prepared(
-        "macho/initializer-section",
-        ARM,
-        |f| f.set(f.section("__DATA", 0) + SECTION_FLAGS, 9),
-        |f| {
-            f.add_u64(f.section("__DATA", 0) + SECTION_SIZE, -3);
-        },
-    ),
+    prepared("macho/initializer-section", ARM, initializer, |f| {
+        f.add_u64(f.section("__DATA", 0) + SECTION_SIZE, -3);
+    }),
+    prepared("macho/initializer-target", ARM, initializer, |f| {
+        f.put_u64(f.size(f.named("__DATA") + OFFSET), 8);
+    }),
     prepared(
         "macho/initializer-target",
         ARM,
@@ -254,6 +263,21 @@ pub(crate) const CASES: &[Case] = &[
         |f| f.put_u32(f.scratch(), 0x7fff_ffff),
     ),
     prepared("macho/thread-local-flag", ARM, thread_locals, |f| f.clear(FLAGS, 0x80_0000)),
+    prepared("macho/thread-local-template", ARM, thread_locals, |f| {
+        f.put_u32(f.section("__DATA", 0) + SECTION_FLAGS, 0);
+    }),
+    prepared(
+        "macho/thread-local-template",
+        ARM,
+        |f| {
+            thread_locals(f);
+            f.put_u32(f.section("__DATA", 1) + SECTION_FLAGS, 0x12);
+        },
+        |f| {
+            f.clear(FLAGS, 0x80_0000);
+            f.put_u32(f.section("__DATA", 0) + SECTION_FLAGS, 0);
+        },
+    ),
     prepared("macho/thread-local-descriptors", ARM, thread_locals, |f| {
         f.put_u64(f.section("__DATA", 0) + SECTION_SIZE, 25);
     }),
@@ -329,6 +353,14 @@ fn starts(f: &File) -> usize {
 /// The first fixup: `__DATA_CONST` is the first segment that has some.
 fn link(f: &File) -> usize {
     f.size(f.named("__DATA_CONST") + OFFSET) + usize::from(f.u16(starts(f) + 22))
+}
+
+/// Makes the first section of `__DATA` one pointer to an initialiser: the header, which may be executed.
+fn initializer(f: &mut File) {
+    let section = f.section("__DATA", 0);
+    f.put_u32(section + SECTION_FLAGS, 9);
+    f.put_u64(section + SECTION_SIZE, 8);
+    f.put_u64(f.size(f.named("__DATA") + OFFSET), f.u64(f.named("__TEXT") + ADDRESS));
 }
 
 /// Makes the first section of `__DATA` one descriptor.

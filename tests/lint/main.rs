@@ -8,6 +8,8 @@ mod elf;
 #[path = "../inspect/files.rs"]
 #[expect(dead_code, reason = "views of files need more of them")]
 mod files;
+#[path = "../support/fixtures_by_lld.rs"]
+mod fixtures_by_lld;
 mod hostile;
 mod known;
 mod macho;

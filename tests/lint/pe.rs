@@ -71,6 +71,14 @@ pub(crate) const CASES: &[Case] = &[
     case("pe/image-size-alignment", LINKED, |f| f.add_u32(f.optional(IMAGE_SIZE), -0x10)),
     case("pe/image-base", LINKED, |f| f.add_u64(f.optional(IMAGE_BASE), 0x1000)),
     case("pe/image-base", LINKED, |f| f.put_u64(f.optional(IMAGE_BASE), 0)),
+    case("pe/image-base", LINKED, |f| f.put_u64(f.optional(IMAGE_BASE), 1 << 63)),
+    case("pe/reserve-too-large", LINKED, |f| f.put_u64(f.optional(STACK_COMMIT - 8), 1 << 63)),
+    case("pe/import-tables-differ", LINKED, |f| {
+        f.add_u32(f.table(IMPORT) + 16, 8);
+    }),
+    case("pe/import-table", LINKED, |f| f.put_u32(f.table(IMPORT) + 12, 0)),
+    case("pe/raw-half-set", LINKED, |f| f.put_u32(f.header(".data") + RAW_SIZE, 0)),
+    case("pe/no-rights", LINKED, |f| f.clear(f.header(".data") + FLAGS, 0xe000_0000)),
     case("pe/directory-outside", LINKED, |f| f.put_directory(2, 0x70_0000, 16)),
     case("pe/certificate-table", LINKED, |f| f.put_directory(CERTIFICATE, 0x123, 8)),
     case("pe/certificate-table", LINKED, |f| f.put_directory(CERTIFICATE, 0x7fff_0000, 8)),
@@ -153,6 +161,7 @@ pub(crate) const CASES: &[Case] = &[
     }),
     case("pe/relocation-target", LINKED, |f| f.put_u32(f.table(RELOCATION), 0x70_0000)),
     case("pe/relocations-missing", LINKED, |f| f.put_directory(RELOCATION, 0, 0)),
+    case("pe/import-table", LINKED, |f| f.add_u32(f.optional(112 + IMPORT * 8), 8)),
     case("pe/import-table", LINKED, |f| {
         let header = f.header(".rdata");
         let end = f.u32(header + ADDRESS) + f.u32(header + VIRTUAL_SIZE);
@@ -165,6 +174,7 @@ pub(crate) const CASES: &[Case] = &[
     case("pe/import-lookup", LINKED, |f| {
         let list = f.pe_offset(f.u32(f.table(IMPORT)));
         f.put_u64(list, 1 << 62);
+        f.put_u64(f.pe_offset(f.u32(f.table(IMPORT) + 16)), 1 << 62);
     }),
     case("pe/import-lookup-missing", LINKED, |f| f.put_u32(f.table(IMPORT), 0)),
     case("pe/import-address-table", LINKED, |f| f.put_directory(IAT, 0, 0)),
@@ -189,6 +199,12 @@ pub(crate) const CASES: &[Case] = &[
     prepared("pe/tls-addresses", LINKED, thread_locals, |f| {
         f.put_u64(f.room() + 16, u64::from(f.pe_address(f.room() + 128)));
     }),
+    prepared("pe/tls-index", LINKED, thread_locals, |f| {
+        let constant = u64::from(f.pe_address(f.scratch()));
+        f.put_u64(f.room() + 16, f.u64(f.optional(IMAGE_BASE)) + constant);
+    }),
+    prepared("pe/tls-template", LINKED, thread_locals, |f| f.add_u64(f.room() + 8, -16)),
+    prepared("pe/tls-template", LINKED, thread_locals, |f| f.put_u32(f.room() + 32, 1 << 31)),
     prepared("pe/tls-relocations", LINKED, thread_locals, |f| {
         let at = f.table(RELOCATION) + f.u32(f.directory(RELOCATION) + 4) as usize - 8;
         f.put_u16(at, 0);

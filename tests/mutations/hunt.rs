@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
@@ -35,6 +35,41 @@ impl Field {
             _ = parts.next();
         }
         class
+    }
+}
+
+/// A file that works, and the fields of it that were named so far.
+pub(crate) struct Named<'b> {
+    pub(crate) bytes: &'b [u8],
+    pub(crate) fields: Vec<Field>,
+}
+
+impl<'b> Named<'b> {
+    pub(crate) fn new(bytes: &'b [u8]) -> Self {
+        Self { bytes, fields: Vec::new() }
+    }
+
+    pub(crate) fn number(&self, at: usize, size: usize) -> u64 {
+        let mut bytes = [0; 8];
+        bytes[..size].copy_from_slice(&self.bytes[at..at + size]);
+        u64::from_le_bytes(bytes)
+    }
+
+    /// A number that counts bytes of the file.
+    pub(crate) fn size(&self, at: usize, size: usize) -> usize {
+        usize::try_from(self.number(at, size)).expect("files are small")
+    }
+
+    /// Adds the fields of a structure: their names, offsets and sizes.
+    pub(crate) fn add(&mut self, structure: &str, at: usize, fields: &[(&str, usize, usize)]) {
+        for (name, offset, size) in fields {
+            let name = if structure.is_empty() {
+                (*name).to_owned()
+            } else {
+                format!("{structure}.{name}")
+            };
+            self.fields.push(Field { name, at: at + offset, size: *size });
+        }
     }
 }
 
@@ -98,12 +133,21 @@ pub(crate) struct Subject {
     pub(crate) path: PathBuf,
     /// What runs it.
     pub(crate) command: Vec<OsString>,
+    /// What else stands in the environment then.
+    pub(crate) environment: Vec<(&'static str, OsString)>,
+    /// Makes a changed file whole again, of which this is the original: what covers all bytes is not what is tried.
+    pub(crate) seal: fn(&[u8], &mut [u8]),
     /// What it shows when it works.
     pub(crate) stdout: &'static str,
+    /// Whether what runs it is content with less than the loader that it stands for: that a changed file works
+    /// says nothing then.
+    pub(crate) forgives: bool,
     /// Of how many changes one is tried, where not all are.
     pub(crate) sample: u64,
     /// Fields whose change nobody but the program notices.
     pub(crate) silent: Exceptions,
+    /// Parts of what is shown where the cause is in no file that was changed.
+    pub(crate) elsewhere: Exceptions,
     /// Rules that hold for more than this one run shows.
     pub(crate) strict: Exceptions,
 }
@@ -124,9 +168,13 @@ impl Subject {
         fs::set_permissions(&self.path, mode).map_err(|error| error.to_string())?;
         drop(file);
         let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]);
-        command.current_dir(self.path.parent().expect("a folder"));
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(&self.command[1..]).envs(self.environment.iter().cloned());
+        let folder = self.path.parent().expect("a folder");
+        // To files: what wine leaves behind would hold a pipe open.
+        let said = [".stdout", ".stderr"].map(|name| folder.join(name));
+        let write = |path| fs::File::create(path).map_err(|error| error.to_string());
+        command.current_dir(folder).stdin(Stdio::null());
+        command.stdout(write(&said[0])?).stderr(write(&said[1])?);
         let start = Instant::now();
         let mut child = loop {
             match command.spawn() {
@@ -149,14 +197,8 @@ impl Subject {
                 None => thread::sleep(Duration::from_micros(200)),
             }
         };
-        let mut said = [Vec::new(), Vec::new()];
-        if let Some(mut pipe) = child.stdout.take() {
-            _ = pipe.read_to_end(&mut said[0]);
-        }
-        if let Some(mut pipe) = child.stderr.take() {
-            _ = pipe.read_to_end(&mut said[1]);
-        }
-        let [stdout, stderr] = said.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let text = |path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let [stdout, stderr] = said.map(|path| text(path).unwrap_or_default());
         if status.code() == Some(WORKS) && stdout == self.stdout {
             return Ok(stdout);
         }
@@ -186,10 +228,13 @@ impl Subject {
                 continue;
             }
             tried += 1;
-            let bytes = change.apply(&self.bytes);
+            let mut bytes = change.apply(&self.bytes);
+            (self.seal)(&self.bytes, &mut bytes);
             let said = Said::of(&bytes);
             let mut ended = self.run(&bytes, PATIENCE[0]);
-            if ended.is_ok() == said.is_error || ended.is_err() && !said.is_found {
+            let is_surprise = ended.is_ok() && said.is_error && !self.forgives
+                || ended.is_err() && !said.is_found;
+            if is_surprise {
                 // A busy machine is no surprise.
                 ended = self.run(&bytes, PATIENCE[1]);
             }
@@ -197,11 +242,14 @@ impl Subject {
             let class = change.field.class();
             match ended {
                 Err(end) if !said.is_found => {
-                    if !self.silent.iter().any(|(known, _)| matches(known, &class)) {
+                    let is_known = self.silent.iter().any(|(known, _)| matches(known, &class))
+                        || self.elsewhere.iter().any(|(part, _)| end.contains(part));
+                    if !is_known {
                         let told = format!("{}: {end}; lint: {}", change.name(), said.text);
                         surprises.entry(format!("fails silently: {class}")).or_default().push(told);
                     }
                 }
+                Ok(_) if self.forgives => {}
                 Ok(_) => {
                     for rule in said
                         .errors

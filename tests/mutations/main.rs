@@ -5,9 +5,17 @@
 //! on every machine; with `MINILD_TESTS=all` all of them are, which takes minutes.
 
 mod elf;
+#[path = "../support/fixtures_by_lld.rs"]
+mod fixtures_by_lld;
 mod hunt;
+mod macho;
+mod pe;
+#[path = "../support/runners.rs"]
+mod runners;
 #[path = "../support/trials.rs"]
 mod trials;
+#[path = "../support/wine.rs"]
+mod wine;
 
 use std::process::ExitCode;
 
@@ -15,5 +23,6 @@ use libtest_mimic::Arguments;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    libtest_mimic::run(&arguments, elf::trials()).exit_code()
+    let trials = [elf::trials(), macho::trials(), pe::trials()].into_iter().flatten().collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
 }

@@ -30,6 +30,8 @@ mod tools;
 mod trials;
 mod universal;
 mod windows;
+#[path = "../support/wine.rs"]
+mod wine;
 
 use std::process::ExitCode;
 

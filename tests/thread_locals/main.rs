@@ -11,6 +11,8 @@ mod bench;
 mod runners;
 #[path = "../support/trials.rs"]
 mod trials;
+#[path = "../support/wine.rs"]
+mod wine;
 
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! Every field that a loader of ELF files reads, by name: headers, dynamic table, versions, hash tables, symbols,
 //! relocations. Offsets are those of the System V gABI; the file is one that works.
 
-use crate::hunt::Field;
+use crate::hunt::{Field, Named};
 
 /// Fields of the ELF header: name, offset, size.
 const HEADER: &[(&str, usize, usize)] = &[
@@ -128,9 +128,8 @@ const TAGS: &[(u64, &str)] = &[
 ];
 
 /// A file that works.
-struct File<'b> {
-    bytes: &'b [u8],
-    fields: Vec<Field>,
+struct Elf<'b> {
+    named: Named<'b>,
 }
 
 /// The name of a number, or the number.
@@ -139,54 +138,32 @@ fn name<T: Copy + PartialEq + std::fmt::LowerHex>(names: &[(T, &str)], value: T)
     known.map_or_else(|| format!("{value:#x}"), |(_, name)| (*name).to_owned())
 }
 
-impl File<'_> {
-    fn number(&self, at: usize, size: usize) -> u64 {
-        let mut bytes = [0; 8];
-        bytes[..size].copy_from_slice(&self.bytes[at..at + size]);
-        u64::from_le_bytes(bytes)
-    }
-
-    fn size(&self, at: usize, size: usize) -> usize {
-        usize::try_from(self.number(at, size)).expect("files are small")
-    }
-
-    /// Adds the fields of a structure.
-    fn add(&mut self, structure: &str, at: usize, fields: &[(&str, usize, usize)]) {
-        for (name, offset, size) in fields {
-            let name = if structure.is_empty() {
-                (*name).to_owned()
-            } else {
-                format!("{structure}.{name}")
-            };
-            self.fields.push(Field { name, at: at + offset, size: *size });
-        }
-    }
-
+impl Elf<'_> {
     /// The program headers.
     fn segments(&self) -> impl Iterator<Item = usize> {
-        let (start, count) = (self.size(32, 8), self.size(56, 2));
+        let (start, count) = (self.named.size(32, 8), self.named.size(56, 2));
         (0..count).map(move |index| start + index * 56)
     }
 
     /// Where the file has an address.
     fn offset(&self, address: u64) -> usize {
-        let found = self.segments().filter(|at| self.number(*at, 4) == 1).find_map(|at| {
-            let inside = address.checked_sub(self.number(at + 16, 8))?;
-            (inside < self.number(at + 32, 8)).then(|| self.number(at + 8, 8) + inside)
+        let found = self.segments().filter(|at| self.named.number(*at, 4) == 1).find_map(|at| {
+            let inside = address.checked_sub(self.named.number(at + 16, 8))?;
+            (inside < self.named.number(at + 32, 8)).then(|| self.named.number(at + 8, 8) + inside)
         });
         usize::try_from(found.expect("tables are in the file")).expect("files are small")
     }
 
     /// The entries of the dynamic table, its end included.
     fn dynamic(&self) -> Vec<usize> {
-        let Some(table) = self.segments().find(|at| self.number(*at, 4) == 2) else {
+        let Some(table) = self.segments().find(|at| self.named.number(*at, 4) == 2) else {
             return Vec::new();
         };
-        let start = self.size(table + 8, 8);
+        let start = self.named.size(table + 8, 8);
         let mut entries = Vec::new();
         for at in (start..).step_by(16) {
             entries.push(at);
-            if self.number(at, 8) == 0 {
+            if self.named.number(at, 8) == 0 {
                 return entries;
             }
         }
@@ -194,8 +171,8 @@ impl File<'_> {
     }
 
     fn value(&self, tag: u64) -> Option<u64> {
-        let entry = self.dynamic().into_iter().find(|at| self.number(*at, 8) == tag)?;
-        Some(self.number(entry + 8, 8))
+        let entry = self.dynamic().into_iter().find(|at| self.named.number(*at, 8) == tag)?;
+        Some(self.named.number(entry + 8, 8))
     }
 
     /// Where a table of the dynamic table lies.
@@ -205,31 +182,31 @@ impl File<'_> {
 
     fn add_segments(&mut self) {
         for (index, at) in self.segments().enumerate().collect::<Vec<_>>() {
-            let kind = name(SEGMENTS, u32::try_from(self.number(at, 4)).expect("four bytes"));
-            self.add(&format!("{kind}[{index}]"), at, PROGRAM_HEADER);
+            let kind = name(SEGMENTS, u32::try_from(self.named.number(at, 4)).expect("four bytes"));
+            self.named.add(&format!("{kind}[{index}]"), at, PROGRAM_HEADER);
         }
     }
 
     fn add_dynamic(&mut self) {
         for (index, at) in self.dynamic().into_iter().enumerate() {
-            let tag = name(TAGS, self.number(at, 8));
-            self.add(&format!("{tag}[{index}]"), at, &[("d_tag", 0, 8), ("d_val", 8, 8)]);
+            let tag = name(TAGS, self.named.number(at, 8));
+            self.named.add(&format!("{tag}[{index}]"), at, &[("d_tag", 0, 8), ("d_val", 8, 8)]);
         }
     }
 
     fn add_versions(&mut self) {
         if let Some(mut at) = self.table(0x6fff_fffe) {
             for index in 0.. {
-                self.add(&format!("verneed[{index}]"), at, VERNEED);
-                let mut aux = at + self.size(at + 8, 4);
+                self.named.add(&format!("verneed[{index}]"), at, VERNEED);
+                let mut aux = at + self.named.size(at + 8, 4);
                 for inner in 0.. {
-                    self.add(&format!("vernaux[{index}.{inner}]"), aux, VERNAUX);
-                    match self.size(aux + 12, 4) {
+                    self.named.add(&format!("vernaux[{index}.{inner}]"), aux, VERNAUX);
+                    match self.named.size(aux + 12, 4) {
                         0 => break,
                         next => aux += next,
                     }
                 }
-                match self.size(at + 12, 4) {
+                match self.named.size(at + 12, 4) {
                     0 => break,
                     next => at += next,
                 }
@@ -237,9 +214,13 @@ impl File<'_> {
         }
         if let Some(mut at) = self.table(0x6fff_fffc) {
             for index in 0.. {
-                self.add(&format!("verdef[{index}]"), at, VERDEF);
-                self.add(&format!("verdaux[{index}]"), at + self.size(at + 12, 4), VERDAUX);
-                match self.size(at + 16, 4) {
+                self.named.add(&format!("verdef[{index}]"), at, VERDEF);
+                self.named.add(
+                    &format!("verdaux[{index}]"),
+                    at + self.named.size(at + 12, 4),
+                    VERDAUX,
+                );
+                match self.named.size(at + 16, 4) {
                     0 => break,
                     next => at += next,
                 }
@@ -250,8 +231,8 @@ impl File<'_> {
     /// How many dynamic symbols there are, by the hash tables and by the relocations.
     fn symbols(&self) -> usize {
         let by_relocations =
-            self.relocations().into_iter().map(|at| self.size(at + 12, 4) + 1).max();
-        let by_hash = self.table(4).map(|at| self.size(at + 4, 4));
+            self.relocations().into_iter().map(|at| self.named.size(at + 12, 4) + 1).max();
+        let by_hash = self.table(4).map(|at| self.named.size(at + 4, 4));
         by_relocations.max(by_hash).unwrap_or_default()
     }
 
@@ -268,23 +249,23 @@ impl File<'_> {
         let (table, versions) = (self.table(6), self.table(0x6fff_fff0));
         for index in 0..self.symbols() {
             if let Some(table) = table {
-                self.add(&format!("symbol[{index}]"), table + index * 24, SYMBOL);
+                self.named.add(&format!("symbol[{index}]"), table + index * 24, SYMBOL);
             }
             if let Some(versions) = versions {
-                self.add("", versions + index * 2, &[("versym", 0, 2)]);
+                self.named.add("", versions + index * 2, &[("versym", 0, 2)]);
             }
         }
     }
 
     fn add_hashes(&mut self) {
         if let Some(at) = self.table(4) {
-            self.add("DT_HASH", at, &[("nbucket", 0, 4), ("nchain", 4, 4)]);
-            let (buckets, chains) = (self.size(at, 4), self.size(at + 4, 4));
+            self.named.add("DT_HASH", at, &[("nbucket", 0, 4), ("nchain", 4, 4)]);
+            let (buckets, chains) = (self.named.size(at, 4), self.named.size(at + 4, 4));
             for index in 0..buckets {
-                self.add("", at + 8 + index * 4, &[("hash bucket", 0, 4)]);
+                self.named.add("", at + 8 + index * 4, &[("hash bucket", 0, 4)]);
             }
             for index in 0..chains {
-                self.add("", at + 8 + (buckets + index) * 4, &[("hash chain", 0, 4)]);
+                self.named.add("", at + 8 + (buckets + index) * 4, &[("hash chain", 0, 4)]);
             }
         }
         if let Some(at) = self.table(0x6fff_fef5) {
@@ -294,18 +275,18 @@ impl File<'_> {
                 ("bloom_size", 8, 4),
                 ("bloom_shift", 12, 4),
             ];
-            self.add("DT_GNU_HASH", at, &fields);
+            self.named.add("DT_GNU_HASH", at, &fields);
             let (buckets, first, words) =
-                (self.size(at, 4), self.size(at + 4, 4), self.size(at + 8, 4));
+                (self.named.size(at, 4), self.named.size(at + 4, 4), self.named.size(at + 8, 4));
             for index in 0..words {
-                self.add("", at + 16 + index * 8, &[("bloom word", 0, 8)]);
+                self.named.add("", at + 16 + index * 8, &[("bloom word", 0, 8)]);
             }
             for index in 0..buckets {
-                self.add("", at + 16 + words * 8 + index * 4, &[("GNU hash bucket", 0, 4)]);
+                self.named.add("", at + 16 + words * 8 + index * 4, &[("GNU hash bucket", 0, 4)]);
             }
             let chains = at + 16 + words * 8 + buckets * 4;
             for index in 0..self.symbols().saturating_sub(first) {
-                self.add("", chains + index * 4, &[("GNU hash chain", 0, 4)]);
+                self.named.add("", chains + index * 4, &[("GNU hash chain", 0, 4)]);
             }
         }
     }
@@ -313,15 +294,15 @@ impl File<'_> {
 
 /// The fields of a file that works.
 pub(crate) fn fields(bytes: &[u8]) -> Vec<Field> {
-    let mut file = File { bytes, fields: Vec::new() };
-    file.add("", 0, HEADER);
+    let mut file = Elf { named: Named::new(bytes) };
+    file.named.add("", 0, HEADER);
     file.add_segments();
     file.add_dynamic();
     file.add_versions();
     file.add_hashes();
     file.add_symbols();
     for (index, at) in file.relocations().into_iter().enumerate() {
-        file.add(&format!("relocation[{index}]"), at, RELOCATION);
+        file.named.add(&format!("relocation[{index}]"), at, RELOCATION);
     }
-    file.fields
+    file.named.fields
 }

@@ -227,10 +227,14 @@ fn check_linked(linked: &Linked) -> Checked {
         fields,
         path,
         command,
+        environment: Vec::new(),
+        seal: |_, _| (),
         stdout: linked.stdout,
+        forgives: false,
         sample: linked.sample,
         silent: SILENT,
         strict: STRICT,
+        elsewhere: &[],
     };
     subject.hunt()
 }
@@ -270,10 +274,14 @@ fn check(toolchain: &Toolchain, part: Part) -> Checked {
         fields,
         path,
         command: vec![program.into()],
+        environment: Vec::new(),
+        seal: |_, _| (),
         stdout: STDOUT,
+        forgives: false,
         sample: 16,
         silent: SILENT,
         strict: STRICT,
+        elsewhere: &[],
     };
     subject.hunt()
 }

@@ -422,9 +422,11 @@ fn read_segments(data: Bytes<'_>, header: &elf::FileHeader64<LE>) -> Option<Vec<
 /// Programs and libraries have one type in the header; what else they have tells them apart.
 fn kind(elf: &Elf<'_>) -> Kind {
     let Some(dynamic) = &elf.dynamic else { return Kind::Program };
-    // Linkers leave a debugger's entry in programs only.
-    let is_program = dynamic.entry(elf::DT_DEBUG).is_some()
-        || dynamic.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & elf::DF_1_PIE.0 != 0);
+    // Linkers leave a debugger's entry in programs only, and name libraries only; who made an entry into another one
+    // may have left the former in the latter.
+    let is_program =
+        dynamic.value(elf::DT_FLAGS_1).is_some_and(|flags| flags & elf::DF_1_PIE.0 != 0)
+            || dynamic.entry(elf::DT_DEBUG).is_some() && dynamic.entry(elf::DT_SONAME).is_none();
     let is_linked = [elf::DT_SONAME, elf::DT_NEEDED, elf::DT_HASH, elf::DT_GNU_HASH]
         .iter()
         .any(|tag| dynamic.entry(*tag).is_some());

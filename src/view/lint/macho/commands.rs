@@ -4,6 +4,7 @@ use object::LittleEndian as LE;
 use object::macho;
 
 use super::{HEADER_SIZE, Header, LEAST_COMMAND, MachO, SegmentCommand};
+use crate::target::Architecture;
 use crate::view::lint::bytes::field;
 use crate::view::lint::report::{Place, Report};
 use crate::view::lint::rule::Loader::{Dyld, Xnu};
@@ -40,6 +41,15 @@ pub(super) const RULES: &[Rule] = &[
         cure: "link object files into a program (MH_EXECUTE)",
         source: "xnu bsd/kern/kern_exec.c, exec_mach_imgact; osfmk loader.h",
         check: Check::MachO(file_type),
+    },
+    Rule {
+        name: "macho/cpu-subtype",
+        demand: "cpusubtype is one that processors run: 3 or 8 (Haswell) on x86-64, 0, 1 or 2 (arm64e) on arm64",
+        by: &[error(Xnu), error(Dyld)],
+        symptom: "`Bad CPU type in executable` (EBADARCH, 86), for a processor that is the right one",
+        cure: "take CPU_SUBTYPE_X86_64_ALL (3) or CPU_SUBTYPE_ARM64_ALL (0)",
+        source: "xnu bsd/dev/i386/kern_machdep.c and bsd/dev/arm/kern_machdep.c, grade_binary; dyld mach_o/GradedArchitectures.cpp",
+        check: Check::MachO(cpu_subtype),
     },
     Rule {
         name: "macho/command-exact-size",
@@ -221,6 +231,19 @@ fn file_type(macho: &MachO<'_>, report: &mut Report<'_>) {
     if !known.contains(&kind) {
         let message = format!("filetype is {}", kind.0);
         report.add(MachO::field(field!(Header, filetype)), message);
+    }
+}
+
+fn cpu_subtype(macho: &MachO<'_>, report: &mut Report<'_>) {
+    let known: &[u32] = match macho.architecture {
+        Architecture::X86_64 => &[3, 8],
+        Architecture::Aarch64 => &[0, 1, 2],
+    };
+    // The highest byte has capabilities.
+    let subtype = macho.header.cpusubtype.get(LE).0 & !macho::CPU_SUBTYPE_MASK;
+    if !known.contains(&subtype) {
+        let message = format!("cpusubtype is {subtype}");
+        report.add(MachO::field(field!(Header, cpusubtype)), message);
     }
 }
 

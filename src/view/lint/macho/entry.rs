@@ -57,6 +57,15 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::MachO(main_offset),
     },
     Rule {
+        name: "macho/stack-size",
+        demand: "LC_MAIN's stacksize is 0, for the usual one, or 64 KiB to 64 TiB",
+        by: &[error(Xnu).programs()],
+        symptom: "`Cannot allocate memory` or `Killed: 9`: arguments, environment and dyld's own calls find no room, or no address space is so large",
+        cure: "write 0 where the usual 8 MiB do",
+        source: "xnu bsd/kern/mach_loader.c, load_main, create_unix_stack; bsd/kern/kern_exec.c, exec_copyout_strings",
+        check: Check::MachO(stack_size),
+    },
+    Rule {
         name: "macho/thread-state",
         demand: "LC_UNIXTHREAD holds the thread state of its architecture, whole",
         by: &[error(Xnu).programs()],
@@ -156,9 +165,29 @@ fn main_offset(macho: &MachO<'_>, report: &mut Report<'_>) {
         let is_code = macho.segments.iter().any(|segment| {
             (segment.offset..segment.file_end()).contains(&offset) && segment.initial & EXECUTE != 0
         });
+        let commands = HEADER_SIZE + u64::from(macho.header.sizeofcmds.get(LE));
+        if is_code && offset < commands {
+            let message = format!("file offset {offset:#x} is among the load commands");
+            report.add(command.place(field!(Main, entryoff)), message);
+        }
         if !is_code {
             let message = format!("no executable segment has file offset {offset:#x}");
             report.add(command.place(field!(Main, entryoff)), message);
+        }
+    }
+}
+
+/// Bytes that a stack may have: more than any program's arguments need, and less than there are addresses.
+const STACK_SIZES: std::ops::RangeInclusive<u64> = 64 << 10..=64 << 40;
+
+fn stack_size(macho: &MachO<'_>, report: &mut Report<'_>) {
+    type Main = macho::EntryPointCommand<LE>;
+    for command in macho.all(macho::LC_MAIN) {
+        let Some(main) = macho.read::<Main>(command) else { continue };
+        let size = main.stacksize.get(LE);
+        if size != 0 && !STACK_SIZES.contains(&size) {
+            let message = format!("stacksize is {size:#x}");
+            report.add(command.place(field!(Main, stacksize)), message);
         }
     }
 }

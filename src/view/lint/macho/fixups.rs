@@ -270,7 +270,7 @@ fn starts_fault(
     let pages = u64::from(starts.page_count.get(LE));
     let first_page = size_of::<Starts>() as u64;
     let (page_size, place) = (starts.page_size.get(LE), starts.segment_offset.get(LE));
-    if at + size > bytes.len() || first_page - 2 + pages * 2 > size {
+    if at + size > bytes.len() || first_page + pages * 2 > size {
         Some(format!("they have {size} bytes for {pages} pages"))
     } else if ![0x1000, 0x4000].contains(&page_size) {
         Some(format!("page_size is {page_size:#x}"))
@@ -287,6 +287,9 @@ fn starts_fault(
         ))
     } else if !(1..=14).contains(&starts.pointer_format.get(LE).0) {
         Some(format!("pointer_format is {}", starts.pointer_format.get(LE).0))
+    } else if starts.max_valid_pointer.get(LE) != 0 {
+        // Only pointers of 32 bits leave room for numbers that are none.
+        Some(format!("max_valid_pointer is {:#x}", starts.max_valid_pointer.get(LE)))
     } else if pages * u64::from(page_size) > up(segment.size, 0x4000) {
         Some(format!("{} has {:#x} bytes, not {pages} pages", segment.name, segment.size))
     } else {
@@ -297,6 +300,20 @@ fn starts_fault(
 fn starts(macho: &MachO<'_>, report: &mut Report<'_>) {
     let Some(fixups) = Fixups::of(macho) else { return };
     let base = macho.header_segment().map_or(0, |segment| segment.address);
+    let first = u64::from(fixups.header.starts_offset.get(LE));
+    for (index, offset) in (0_u64..).zip(fixups.segment_offsets().unwrap_or_default()) {
+        let at = first + u64::from(offset);
+        if offset != 0 && fixups.bytes.read::<Starts>(at).is_none() {
+            let place = Place::new(
+                fixups.offset + first + 4 + index * 4,
+                4,
+                "chained fixups, seg_info_offset",
+            );
+            let size = fixups.bytes.len();
+            report
+                .add(place, format!("segment {index}'s starts are at {at:#x} of {size:#x} bytes"));
+        }
+    }
     let all = fixups.starts(macho);
     let format = all.first().map(|(_, starts, _)| starts.pointer_format.get(LE));
     for (at, starts, segment) in &all {
@@ -446,6 +463,44 @@ fn targets(macho: &MachO<'_>, report: &mut Report<'_>) {
             report.add(Place::new(at, 8, "chained rebase, target"), message);
         }
     });
+}
+
+/// How pointers of the file are read, before the image is moved.
+pub(super) enum Pointers {
+    /// They hold addresses, corrected by opcodes or not at all.
+    Plain,
+    /// Links of chains, where these lie in the file, in order; whatever else is there holds an address.
+    Chained { links: Vec<u64>, format: Option<macho::DyldChainedPtrFormat>, base: u64 },
+}
+
+impl Pointers {
+    pub(super) fn of(macho: &MachO<'_>) -> Self {
+        let Some(fixups) = Fixups::of(macho) else { return Self::Plain };
+        let mut links = Vec::new();
+        walk(macho, &fixups, &mut |at, _| links.push(at));
+        links.sort_unstable();
+        let starts = fixups.right_starts(macho);
+        let format = starts.first().map(|(_, starts, _)| starts.pointer_format.get(LE));
+        let base = macho.header_segment().map_or(0, |segment| segment.address);
+        Self::Chained { links, format, base }
+    }
+
+    /// The address that the pointer at an offset of the file holds; `None` where another image says it.
+    pub(super) fn address(&self, macho: &MachO<'_>, at: u64) -> Option<u64> {
+        let word = macho.data.u64(at)?;
+        let target = word & 0xf_ffff_ffff;
+        match self {
+            // Opcodes that bind leave it 0.
+            Self::Plain => (word != 0).then_some(word),
+            Self::Chained { links, .. } if links.binary_search(&at).is_err() => Some(word),
+            Self::Chained { .. } if word >> 63 == 1 => None,
+            Self::Chained { format: Some(macho::DYLD_CHAINED_PTR_64), .. } => Some(target),
+            Self::Chained { format: Some(macho::DYLD_CHAINED_PTR_64_OFFSET), base, .. } => {
+                Some(base.saturating_add(target))
+            }
+            Self::Chained { .. } => None,
+        }
+    }
 }
 
 fn protections(macho: &MachO<'_>, report: &mut Report<'_>) {

@@ -3,20 +3,29 @@
 use object::LittleEndian as LE;
 use object::macho;
 
-use super::{Command, LinkeditData, MachO};
+use super::{Command, LinkeditData, MachO, Segment};
 use crate::view::lint::report::Report;
-use crate::view::lint::rule::Loader::{Dyld, DyldValidate};
+use crate::view::lint::rule::Loader::{Dyld, DyldValidate, Tools};
 use crate::view::lint::rule::{Check, Rule, error, warning};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "macho/linkedit-range",
-        demand: "tables that load commands name lie inside __LINKEDIT",
+        demand: "tables that dyld reads lie inside __LINKEDIT: fixups, exports, relocations",
         by: &[error(Dyld)],
         symptom: "dyld: `… content extends beyond end of __LINKEDIT`, and abort (SIGABRT), or a crash in dyld",
         cure: "correct the command's offset and size, or the segment's filesize",
         source: "dyld mach_o/UnsafeHeader.cpp, getLinkeditContent; mach_o/Image.cpp, validLinkedit",
         check: Check::MachO(range),
+    },
+    Rule {
+        name: "macho/symbol-range",
+        demand: "tables for tools lie inside __LINKEDIT: symbols, names, function starts, data in code, the signature",
+        by: &[warning(DyldValidate), warning(Tools)],
+        symptom: "it runs; `nm`, `lldb` and backtraces show no names, `strip` and `codesign` refuse the file",
+        cure: "correct the command's offset and size, or the segment's filesize",
+        source: "dyld mach_o/Image.cpp, validLinkedit; Apple mach-o/loader.h, struct symtab_command",
+        check: Check::MachO(symbol_range),
     },
     Rule {
         name: "macho/linkedit-alignment",
@@ -109,15 +118,38 @@ fn tables(macho: &MachO<'_>) -> Vec<Table> {
     tables
 }
 
+/// Tables that nobody reads to start the file.
+const OF_TOOLS: [&str; 7] = [
+    "symbols",
+    "strings",
+    "indirect symbols",
+    "function starts",
+    "data in code",
+    "split info",
+    "code signature",
+];
+
 fn range(macho: &MachO<'_>, report: &mut Report<'_>) {
-    let Some(linkedit) = macho.segments.iter().find(|segment| segment.is_linkedit()) else {
+    if !macho.segments.iter().any(Segment::is_linkedit) {
         for table in tables(macho).iter().take(1) {
             let message = format!("there are {}, and no __LINKEDIT", table.name);
             report.add(table.command.whole(), message);
         }
         return;
+    }
+    outside(macho, report, |table| !OF_TOOLS.contains(&table.name));
+}
+
+fn symbol_range(macho: &MachO<'_>, report: &mut Report<'_>) {
+    outside(macho, report, |table| OF_TOOLS.contains(&table.name));
+}
+
+/// Reports such tables that lie outside `__LINKEDIT`.
+fn outside(macho: &MachO<'_>, report: &mut Report<'_>, is_wanted: fn(&Table) -> bool) {
+    let Some(linkedit) = macho.segments.iter().find(|segment| segment.is_linkedit()) else {
+        return;
     };
-    for table in tables(macho) {
+    for table in tables(macho).iter().filter(|table| is_wanted(table)) {
         if table.offset < linkedit.offset || table.offset + table.size > linkedit.file_end() {
             let message = format!(
                 "the {} are {:#x}..{:#x}, __LINKEDIT {:#x}..{:#x}",

@@ -314,7 +314,9 @@ fn slice(
 ) -> Result<String, Error> {
     let macho = read(data)?;
     let dynamic = [Loader::Xnu, Loader::Dyld, Loader::DyldValidate, Loader::Tools];
-    let loaders = if macho.is_dynamic() || macho.kind == Kind::Library {
+    // The kernel starts dyld for LC_MAIN, whatever the flags say (xnu mach_loader.c, load_main).
+    let has_main = macho.first(macho::LC_MAIN).is_some();
+    let loaders = if macho.is_dynamic() || has_main || macho.kind == Kind::Library {
         dynamic.to_vec()
     } else {
         vec![Loader::Xnu, Loader::Tools]

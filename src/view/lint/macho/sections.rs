@@ -3,11 +3,12 @@
 use object::LittleEndian as LE;
 use object::macho;
 
+use super::fixups::Pointers;
 use super::{EXECUTE, Header, MachO, Section, WRITE};
 use crate::view::lint::bytes::field;
 use crate::view::lint::report::{Place, Report};
 use crate::view::lint::rule::Loader::Dyld;
-use crate::view::lint::rule::{Check, Rule, error};
+use crate::view::lint::rule::{Check, Rule, error, warning};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -21,10 +22,10 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "macho/initializer-target",
-        demand: "initialisers by offset are functions in executable segments",
+        demand: "initialisers are functions in executable segments",
         by: &[error(Dyld)],
         symptom: "dyld: `initializer … is not an offset to an executable segment`, and abort (SIGABRT)",
-        cure: "write the function's distance from the header",
+        cure: "write the function's distance from the header, or where pointers are, its address with a fixup",
         source: "dyld mach_o/Image.cpp, validInitializers; common/MachOAnalyzer.cpp, forEachInitializer",
         check: Check::MachO(initializer_target),
     },
@@ -36,6 +37,15 @@ pub(super) const RULES: &[Rule] = &[
         cure: "set 0x800000 in the header's flags",
         source: "dyld libdyld/ThreadLocalVariables.cpp; dyld/JustInTimeLoader.cpp (hasTLVs)",
         check: Check::MachO(thread_local_flag),
+    },
+    Rule {
+        name: "macho/thread-local-template",
+        demand: "where thread-locals have first values, or the header has MH_HAS_TLV_DESCRIPTORS, there are descriptors",
+        by: &[warning(Dyld)],
+        symptom: "abort at the first use of a thread-local (_tlv_bootstrap_error): dyld finds no descriptor to set up",
+        cure: "give __thread_vars the type S_THREAD_LOCAL_VARIABLES (0x13)",
+        source: "dyld libdyld/ThreadLocalVariables.cpp, findInitialContent, initializeThunksFromDisk",
+        check: Check::MachO(thread_local_template),
     },
     Rule {
         name: "macho/thread-local-descriptors",
@@ -78,14 +88,29 @@ fn initializer_section(macho: &MachO<'_>, report: &mut Report<'_>) {
 
 fn initializer_target(macho: &MachO<'_>, report: &mut Report<'_>) {
     let base = macho.header_segment().map_or(0, |segment| segment.address);
-    for (_, section) in macho.sections().filter(|(_, one)| one.kind == macho::S_INIT_FUNC_OFFSETS) {
+    let is_code = |address: u64| {
+        macho.segment_at(address).is_some_and(|segment| segment.initial & EXECUTE != 0)
+    };
+    let mut pointers = None;
+    for (_, section) in macho.sections() {
+        let width = match section.kind {
+            macho::S_MOD_INIT_FUNC_POINTERS => 8,
+            macho::S_INIT_FUNC_OFFSETS => 4,
+            _ => continue,
+        };
         let Some(start) = macho.file_offset(section.address, section.size) else { continue };
-        for at in (0..section.size / 4).map(|index| start + index * 4) {
-            let Some(offset) = macho.data.u32(at) else { break };
-            let target = macho.segment_at(base.saturating_add(offset.into()));
-            if target.is_none_or(|segment| segment.initial & EXECUTE == 0) {
-                let place = Place::new(at, 4, format!("section {}", section.name));
-                report.add(place, format!("no executable segment has {offset:#x}"));
+        for at in (0..section.size / width).map(|index| start + index * width) {
+            let place = Place::new(at, width, format!("section {}", section.name));
+            if width == 4 {
+                let Some(offset) = macho.data.u32(at) else { break };
+                if !is_code(base.saturating_add(offset.into())) {
+                    report.add(place, format!("no executable segment has {offset:#x}"));
+                }
+            } else if let Some(target) =
+                pointers.get_or_insert_with(|| Pointers::of(macho)).address(macho, at)
+                && !is_code(target)
+            {
+                report.add(place, format!("no executable segment has the address {target:#x}"));
             }
         }
     }
@@ -103,6 +128,21 @@ fn thread_local_flag(macho: &MachO<'_>, report: &mut Report<'_>) {
     {
         let message =
             format!("there is {}, and flags are {:#x}", section.name, macho.header.flags.get(LE).0);
+        report.add(MachO::field(field!(Header, flags)), message);
+    }
+}
+
+fn thread_local_template(macho: &MachO<'_>, report: &mut Report<'_>) {
+    if descriptors(macho).next().is_some() {
+        return;
+    }
+    let kinds = [macho::S_THREAD_LOCAL_REGULAR, macho::S_THREAD_LOCAL_ZEROFILL];
+    if let Some((_, section)) = macho.sections().find(|(_, section)| kinds.contains(&section.kind))
+    {
+        let place = section.place(field!(SectionHeader, flags));
+        report.add(place, format!("there is {}, and no section of descriptors", section.name));
+    } else if macho.has(macho::MH_HAS_TLV_DESCRIPTORS) {
+        let message = "MH_HAS_TLV_DESCRIPTORS is set, and no section has descriptors";
         report.add(MachO::field(field!(Header, flags)), message);
     }
 }

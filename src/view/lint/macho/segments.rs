@@ -67,7 +67,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "macho/segment-wrap",
-        demand: "segments do not wrap around the address space",
+        demand: "segments end in the address space of programs: below 128 TiB",
         by: &[error(Xnu), error(Dyld)],
         symptom: "`Malformed Mach-o file` (EBADMACHO, 88); dyld: `segment vm range wraps`",
         cure: "take a lower vmaddr or a smaller vmsize",
@@ -262,9 +262,13 @@ fn address(macho: &MachO<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// The first address that is not a program's.
+const USER_SPACE: u64 = 1 << 47;
+
 fn wrap(macho: &MachO<'_>, report: &mut Report<'_>) {
     for segment in &macho.segments {
-        if segment.address.checked_add(segment.size).is_none() {
+        let end = segment.address.checked_add(segment.size);
+        if end.is_none_or(|end| end > USER_SPACE) {
             let message =
                 format!("{} has {:#x} bytes at {:#x}", segment.name, segment.size, segment.address);
             report.add(segment.place(field!(SegmentCommand, vmsize)), message);
@@ -373,6 +377,15 @@ fn zero_fill(macho: &MachO<'_>, report: &mut Report<'_>) {
         // Only sections of zeros are read there; behind the last section nobody looks.
         let is_used =
             segment.sections.iter().any(|section| section.is_zero_fill() && section.size > 0);
+        let inside = segment.sections.iter().filter(|section| section.is_zero_fill());
+        for section in inside {
+            let Some(at) = macho.file_offset(section.address, section.size) else { continue };
+            let bytes = macho.data.slice(at, section.size).unwrap_or_default();
+            if bytes.iter().any(|byte| *byte != 0) {
+                let message = format!("the file has other bytes for {} than zeros", section.name);
+                report.add(Place::new(at, section.size, "section contents"), message);
+            }
+        }
         let Some((offset, size)) = tail(macho, segment).filter(|_| is_used) else { continue };
         let bytes = macho.data.slice(offset, size).unwrap_or_default();
         if let Some(index) = bytes.iter().position(|byte| *byte != 0) {
@@ -423,6 +436,16 @@ fn section_offset(macho: &MachO<'_>, report: &mut Report<'_>) {
         }
         let Some(inside) = section.address.checked_sub(segment.address) else { continue };
         let wanted = segment.offset.saturating_add(inside);
+        // One that ends outside its segment is a rule of its own.
+        let is_inside = segment.holds(section.address, section.size);
+        if is_inside && inside.saturating_add(section.size) > segment.file_size {
+            let message = format!(
+                "{} has {:#x} bytes, and of {} the file has only {:#x}",
+                section.name, section.size, segment.name, segment.file_size
+            );
+            report.add(section.place(field!(SectionHeader, size)), message);
+            continue;
+        }
         if section.offset != wanted && macho.kind == Kind::Program {
             let message = format!(
                 "{} is at file offset {:#x}, not {wanted:#x}",

@@ -145,7 +145,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "pe/image-base",
-        demand: "ImageBase is a multiple of 64 KiB, and not 0",
+        demand: "ImageBase is a multiple of 64 KiB, not 0, and the image ends in the 128 TiB of programs",
         by: &[error(Windows)],
         symptom: "STATUS_INVALID_IMAGE_FORMAT (0xC000007B), or `STATUS_CONFLICTING_ADDRESSES`",
         cure: "take 0x140000000 for programs, 0x180000000 for libraries",
@@ -329,9 +329,13 @@ fn image_size_alignment(pe: &Pe<'_>, report: &mut Report<'_>) {
     }
 }
 
+/// The first address that is not a program's.
+const USER_SPACE: u64 = 1 << 47;
+
 fn image_base(pe: &Pe<'_>, report: &mut Report<'_>) {
     let base = pe.optional.image_base.get(LE);
-    if base == 0 || !base.is_multiple_of(0x1_0000) {
+    let end = base.saturating_add(pe.optional.size_of_image.get(LE).into());
+    if base == 0 || !base.is_multiple_of(0x1_0000) || end > USER_SPACE {
         let place = pe.optional(field!(OptionalHeader, image_base));
         report.add(place, format!("ImageBase is {base:#x}"));
     }
@@ -348,9 +352,15 @@ fn directories(pe: &Pe<'_>, report: &mut Report<'_>) {
         {
             continue;
         }
-        let Some(directory) = pe.directory(index).filter(|directory| directory.size > 0) else {
-            continue;
-        };
+        let Some(mut directory) = pe.directory(index) else { continue };
+        if directory.size == 0 {
+            // Loaders do not ask how large these are.
+            directory.size = match index {
+                pe::IMAGE_DIRECTORY_ENTRY_TLS => size_of::<pe::ImageTlsDirectory64>() as u64,
+                pe::IMAGE_DIRECTORY_ENTRY_IMPORT => size_of::<pe::ImageImportDescriptor>() as u64,
+                _ => continue,
+            };
+        }
         if !pe.is_mapped(directory.address, directory.size) {
             let message = format!(
                 "{:#x} bytes at {:#x}, which no section holds",

@@ -104,6 +104,15 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::Pe(checksum),
     },
     Rule {
+        name: "pe/reserve-too-large",
+        demand: "SizeOfStackReserve and SizeOfHeapReserve are below 64 TiB",
+        by: &[error(Windows).programs()],
+        symptom: "STATUS_NO_MEMORY (0xC0000017): `not enough memory resources`; the program never gets a thread",
+        cure: "take 0x100000 for both, as linkers do",
+        source: "PE specification, SizeOfStackReserve; wine dlls/ntdll/unix/virtual.c, virtual_alloc_thread_stack",
+        check: Check::Pe(reserves),
+    },
+    Rule {
         name: "pe/stack-sizes",
         demand: "SizeOfStackCommit and SizeOfHeapCommit are not above what is reserved",
         by: &[warning(Windows).programs()],
@@ -250,6 +259,21 @@ fn checksum(pe: &Pe<'_>, report: &mut Report<'_>) {
     let sum = sum(pe, place.offset);
     if said != sum {
         report.add(place, format!("CheckSum is {said:#x}, the file's sum {sum:#x}"));
+    }
+}
+
+/// Half of what a program has addresses for.
+const MOST_RESERVED: u64 = 64 << 40;
+
+fn reserves(pe: &Pe<'_>, report: &mut Report<'_>) {
+    let header = &pe.optional;
+    for (reserve, field) in [
+        (header.size_of_stack_reserve.get(LE), field!(OptionalHeader, size_of_stack_reserve)),
+        (header.size_of_heap_reserve.get(LE), field!(OptionalHeader, size_of_heap_reserve)),
+    ] {
+        if reserve >= MOST_RESERVED {
+            report.add(pe.optional(field), format!("{reserve:#x} bytes are reserved"));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::view::lint::rule::{Check, Rule, error, warning};
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "pe/import-table",
-        demand: "the import descriptors end with one of zeros",
+        demand: "the import table has descriptors, and ends with one of zeros",
         by: &[error(Windows)],
         symptom: "access violation in ntdll, or `The code execution cannot proceed because … was not found` with junk for a name",
         cure: "end the table with 20 zeros inside its section",
@@ -45,6 +45,15 @@ pub(super) const RULES: &[Rule] = &[
         cure: "write the list twice: as lookup table and as address table",
         source: "PE specification, Import Directory Table, Import Lookup Table",
         check: Check::Pe(lookup_missing),
+    },
+    Rule {
+        name: "pe/import-tables-differ",
+        demand: "import lookup table and import address table are alike in the file, unless addresses were bound",
+        by: &[warning(Windows)],
+        symptom: "if FirstThunk or OriginalFirstThunk is wrong, calls of imports go to another function or nowhere: access violation (0xC0000005)",
+        cure: "let both tables name the same imports, in the same order",
+        source: "PE specification, Import Address Table (identical until the image is bound)",
+        check: Check::Pe(tables_differ),
     },
     Rule {
         name: "pe/import-address-table",
@@ -95,8 +104,57 @@ fn table(pe: &Pe<'_>, report: &mut Report<'_>) {
         let message =
             format!("{} descriptors, and the section ends behind them", descriptors.len());
         report.add(directory.place(), message);
+        return;
+    }
+    // What ends the table is all zeros where it is meant to.
+    let end = directory.address + descriptors.len() as u64 * DESCRIPTOR;
+    let Some(last) = pe.file_offset(end, DESCRIPTOR) else { return };
+    let rest = pe.data.slice(last, DESCRIPTOR).unwrap_or_default();
+    if rest.iter().any(|byte| *byte != 0) {
+        let place = Place::new(last, DESCRIPTOR, "import descriptor, Name");
+        let message = format!(
+            "the table ends after {} descriptors, by one without Name or FirstThunk that is not all zeros",
+            descriptors.len()
+        );
+        report.add(place, message);
     }
 }
+
+fn tables_differ(pe: &Pe<'_>, report: &mut Report<'_>) {
+    for (at, descriptor) in terminated(pe) {
+        let first = descriptor.first_thunk.get(LE);
+        let original = descriptor.original_first_thunk.get(LE);
+        // The time of what it was bound to.
+        if original == 0 || descriptor.time_date_stamp.get(LE) != 0 {
+            continue;
+        }
+        let (Some(lookup), Some(addresses)) =
+            (pe.bytes_at(original.into()), pe.bytes_at(first.into()))
+        else {
+            continue;
+        };
+        let mut entries = (0..lookup.len().min(addresses.len()) / 8)
+            .map(|index| (lookup.u64(index * 8), addresses.u64(index * 8)));
+        let ends = |entry: &(Option<u64>, Option<u64>)| entry.0 == Some(0) && entry.1 == Some(0);
+        let differing = entries
+            .by_ref()
+            .enumerate()
+            .take(MOST_IMPORTS)
+            .take_while(|(_, entry)| !ends(entry))
+            .find(|(_, (lookup, address))| lookup != address);
+        if let Some((index, (lookup, address))) = differing {
+            let place = Place::new(at, DESCRIPTOR, "import descriptor, OriginalFirstThunk");
+            let (lookup, address) = (lookup.unwrap_or_default(), address.unwrap_or_default());
+            let message = format!(
+                "import {index} is {lookup:#x} in the lookup table at {original:#x}, {address:#x} in the address table at {first:#x}"
+            );
+            report.add(place, message);
+        }
+    }
+}
+
+/// No library has more: ordinals are of 16 bits.
+const MOST_IMPORTS: usize = 1 << 16;
 
 /// The descriptors of a table that ends.
 fn terminated(pe: &Pe<'_>) -> Vec<(u64, pe::ImageImportDescriptor)> {

@@ -22,6 +22,24 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::Pe(tls_addresses),
     },
     Rule {
+        name: "pe/tls-index",
+        demand: "the TLS directory's AddressOfIndex is that of 4 bytes in a writable section",
+        by: &[error(Windows)],
+        symptom: "access violation (0xC0000005) in ntdll before the entry is reached: the index is written there",
+        cure: "let it be the address of _tls_index, a variable",
+        source: "PE specification, The TLS Directory, Address of Index; wine dlls/ntdll/loader.c, alloc_tls_slot",
+        check: Check::Pe(tls_index),
+    },
+    Rule {
+        name: "pe/tls-template",
+        demand: "the TLS directory's template begins before it ends, in one section, and with its zeros has less than 2 GiB",
+        by: &[error(Windows)],
+        symptom: "access violation (0xC0000005) or no memory when a thread begins; thread-locals with wrong first values",
+        cure: "let StartAddressOfRawData and EndAddressOfRawData enclose the .tls section's bytes, or both be 0",
+        source: "PE specification, The TLS Directory; wine dlls/ntdll/loader.c, alloc_tls_slot",
+        check: Check::Pe(tls_template),
+    },
+    Rule {
         name: "pe/tls-relocations",
         demand: "the addresses of the TLS directory have base relocations where the image may be moved",
         by: &[error(Windows)],
@@ -126,6 +144,42 @@ fn tls_addresses(pe: &Pe<'_>, report: &mut Report<'_>) {
         }
     }
 }
+
+fn tls_index(pe: &Pe<'_>, report: &mut Report<'_>) {
+    let Some((at, _, tls)) = tls(pe) else { return };
+    let address = tls.address_of_index.get(LE);
+    // An address outside the image is a rule of its own.
+    let Some(relative) = pe.relative(address) else { return };
+    let section = pe.section_at(relative).filter(|section| relative + 4 <= section.end());
+    if section.is_none_or(|section| !section.has(pe::IMAGE_SCN_MEM_WRITE)) {
+        let place = Place::new(at + 16, 8, "TLS directory, AddressOfIndex");
+        report.add(place, format!("no writable section has 4 bytes at {address:#x}"));
+    }
+}
+
+fn tls_template(pe: &Pe<'_>, report: &mut Report<'_>) {
+    let Some((at, _, tls)) = tls(pe) else { return };
+    let (start, end) = (tls.start_address_of_raw_data.get(LE), tls.end_address_of_raw_data.get(LE));
+    let place = Place::new(at, 16, "TLS directory, StartAddressOfRawData, EndAddressOfRawData");
+    let zeros = u64::from(tls.size_of_zero_fill.get(LE));
+    if start > end || start == 0 && end != 0 {
+        report.add(place, format!("the template is {start:#x}..{end:#x}"));
+    } else if start < end && pe.relative(start).is_some() {
+        let (first, size) = (start - pe.optional.image_base.get(LE), end - start);
+        if pe.section_at(first).is_none_or(|section| first + size > section.end()) {
+            report.add(place, format!("no section holds the template, {start:#x}..{end:#x}"));
+        } else if size + zeros >= MOST_TEMPLATE {
+            let place = Place::new(at + 32, 4, "TLS directory, SizeOfZeroFill");
+            report.add(place, format!("SizeOfZeroFill is {zeros:#x}"));
+        }
+    } else if zeros >= MOST_TEMPLATE {
+        let place = Place::new(at + 32, 4, "TLS directory, SizeOfZeroFill");
+        report.add(place, format!("SizeOfZeroFill is {zeros:#x}"));
+    }
+}
+
+/// Code names thread-locals by their distance, of 32 bits with a sign.
+const MOST_TEMPLATE: u64 = 1 << 31;
 
 fn tls_relocations(pe: &Pe<'_>, report: &mut Report<'_>) {
     let Some((at, address, tls)) = tls(pe) else { return };

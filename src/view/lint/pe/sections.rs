@@ -89,6 +89,24 @@ pub(super) const RULES: &[Rule] = &[
         check: Check::Pe(raw_size_alignment),
     },
     Rule {
+        name: "pe/raw-half-set",
+        demand: "PointerToRawData and SizeOfRawData are both 0 or both not",
+        by: &[warning(Windows), warning(Uefi)],
+        symptom: "the section is all zeros in memory: code that is jumped to crashes, constants and variables are lost",
+        cure: "write where the section's bytes lie and how many they are, or 0 twice for zeros",
+        source: "PE specification, Section Table, PointerToRawData; wine dlls/ntdll/unix/virtual.c, map_image_into_view",
+        check: Check::Pe(raw_half_set),
+    },
+    Rule {
+        name: "pe/no-rights",
+        demand: "sections that are in memory can be read, written or executed",
+        by: &[error(Windows)],
+        symptom: "access violation (0xC0000005) when anything in it is touched, in ntdll where it has imports or other tables",
+        cure: "set IMAGE_SCN_MEM_READ (0x40000000)",
+        source: "PE specification, Section Flags; wine dlls/ntdll/unix/virtual.c, get_prot_flags (PAGE_NOACCESS)",
+        check: Check::Pe(no_rights),
+    },
+    Rule {
         name: "pe/raw-past-end",
         demand: "the file has the bytes that PointerToRawData and SizeOfRawData say",
         by: &[error(Windows), error(Uefi)],
@@ -256,6 +274,30 @@ fn raw_size_alignment(pe: &Pe<'_>, report: &mut Report<'_>) {
             section.name, section.file_size
         );
         report.add(section.place(field!(Header, size_of_raw_data)), message);
+    }
+}
+
+fn raw_half_set(pe: &Pe<'_>, report: &mut Report<'_>) {
+    // A section of neither bytes nor addresses is a rule of its own.
+    for section in pe.sections().iter().filter(|section| section.size() > 0) {
+        if (section.offset == 0) != (section.file_size == 0) {
+            let message = format!(
+                "`{}` has {:#x} bytes at file offset {:#x}",
+                section.name, section.file_size, section.offset
+            );
+            report.add(section.place(field!(Header, pointer_to_raw_data)), message);
+        }
+    }
+}
+
+fn no_rights(pe: &Pe<'_>, report: &mut Report<'_>) {
+    let rights = [pe::IMAGE_SCN_MEM_READ, pe::IMAGE_SCN_MEM_WRITE, pe::IMAGE_SCN_MEM_EXECUTE];
+    for section in pe.sections().iter().filter(|_| pe.has_pages()) {
+        let is_dropped = section.has(pe::IMAGE_SCN_MEM_DISCARDABLE);
+        if !is_dropped && !rights.into_iter().any(|right| section.has(right)) {
+            let message = format!("`{}` has Characteristics {:#x}", section.name, section.flags);
+            report.add(section.place(field!(Header, characteristics)), message);
+        }
     }
 }
 
