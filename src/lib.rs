@@ -68,8 +68,8 @@
 //! # What it promises
 //!
 //! * Equal programs give equal bytes: on every machine, at every time, with any number of threads.
-//! * Wrong input is an error with its place, value and legal interval as data, never a panic; all errors come in
-//!   one run. What panics is said under `Panics`: asking a program, a layout or a pass for what has the id of another
+//! * Wrong input is an error with its place, value and legal interval as data, never a panic; all errors that a
+//!   pass finds come in one run. What panics is said under `Panics`: asking a program, a layout or a pass for what has the id of another
 //!   program. Linking such a program is an error like others.
 //! * Nothing is printed, no process is ended, nothing global is kept, and no thread is started that was not asked for
 //!   ([`Options::threads`]). Everything here is `Send` and `Sync`.

@@ -1,4 +1,4 @@
-//! `minild check`: all errors of all targets of a spec, and no file.
+//! `minild check`: what is wrong with a spec, for all its targets, and no file.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
