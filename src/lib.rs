@@ -202,6 +202,12 @@ impl Pending<'_> {
         self.file_size
     }
 
+    /// Where it waits: for who looks at it, or signs it, before it has its name.
+    #[must_use]
+    pub fn temporary_path(&self) -> &Path {
+        self.replacement.temporary_path()
+    }
+
     /// Gives the file its name, in place of an old one; the layout of each program in it, in order.
     ///
     /// # Errors

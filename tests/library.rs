@@ -83,6 +83,33 @@ fn every_way_out_gives_the_same_bytes() {
     }
 }
 
+/// Wrong would be: a file has its name before anybody could look at it, or leaves something behind.
+#[test]
+fn a_file_that_waits_beside_its_place_is_whole_and_goes_when_nobody_wants_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let names = || fs::read_dir(folder.path()).expect("a folder").count();
+    for row in TARGETS {
+        let (program, options) = (program(row.target), Options::default());
+        let path = folder.path().join("program");
+        let beside = || {
+            // Not linted: the bytes are those of the image below.
+            minild::link_beside(&program, &options, &path).expect("it links")
+        };
+        let pending = beside();
+        let expected = linked(row.target).bytes;
+        assert!(fs::read(pending.temporary_path()).expect("a file") == expected, "{}", row.name);
+        assert_eq!(pending.temporary_path().parent(), path.parent());
+        assert!(!path.exists(), "{}", row.name);
+        drop(pending);
+        assert_eq!(names(), 0, "{}", row.name);
+
+        beside().put_in_place().expect("it can be renamed");
+        assert!(fs::read(&path).expect("a file") == expected, "{}", row.name);
+        assert_eq!(names(), 1, "{}", row.name);
+        fs::remove_file(&path).expect("it is there");
+    }
+}
+
 /// Small files are gathered in memory, large ones are not: wrong would be a byte that is another one there, or an identity
 /// that was taken of another file.
 #[test]
@@ -300,5 +327,5 @@ fn what_is_broken_is_no_file_that_a_test_may_write() {
     let says = broken(|file| file.truncate(0x300));
     assert!(says.contains("\nerror[pe/raw-past-end]: "), "{says}");
     let says = broken(|file| file[..2].fill(0));
-    assert!(says.starts_with("broken: not an ELF64"), "{says}");
+    assert!(says.starts_with("broken: it is a file of unknown kind"), "{says}");
 }

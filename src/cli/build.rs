@@ -1,7 +1,7 @@
 //! `minild build`: writes an executable for every target of a spec.
 //!
-//! All or nothing: every target is linked into a file beside its place first; where any has an error, no
-//! output is touched. Then each is renamed into place.
+//! All or nothing: every target is linked into a file beside its place first, and looked at there; where any has an
+//! error, no output is touched. Then each is renamed into place.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,11 +11,13 @@ use minild::program::Contents;
 use minild::{Error, ErrorKind, FileTarget, Place, Program};
 use serde::Serialize;
 
-use super::report::Report;
-use super::spec_file::{SpecFile, check_slice};
+use super::linted::LintArguments;
+use super::read_file::shown;
+use super::report::{self, Report};
+use super::spec_file::{SpecFile, check_slice, link_beside};
 use super::table::{Side, Table};
 use super::timings::{Timing, Timings};
-use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, linted, print};
+use super::{Failure, Format, LinkArguments, PrintArguments, TargetArguments, print};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -31,6 +33,8 @@ pub(super) struct Arguments {
     out_dir: Option<PathBuf>,
     #[command(flatten)]
     link: LinkArguments,
+    #[command(flatten)]
+    lint: LintArguments,
     /// Say how long each pass took, on standard error
     #[arg(long)]
     timings: bool,
@@ -55,7 +59,7 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
         let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
         return Err(Failure::Usage(format!(
             "-o names one file, and {} would give {}; choose one with --target, or use --out-dir",
-            file.source.name,
+            file.source.shown(),
             names.join(", ")
         )));
     }
@@ -76,25 +80,24 @@ pub(super) fn build(arguments: &Arguments) -> Result<ExitCode, Failure> {
     };
     let pending = file.link_files(&targets, check, |target, programs| {
         let path = path_of(target);
-        let pending = match target {
-            FileTarget::Single(_) => minild::link_beside(&programs[0], &options, path),
-            FileTarget::Universal(_) => minild::link_universal_beside(programs, &options, path),
-        };
+        let pending = link_beside(target, programs, &options, path);
         note(&mut timings, Some(target));
-        pending
+        let pending = pending?;
+        arguments.lint.check_file(&shown(path), pending.temporary_path())?;
+        Ok(pending)
     })?;
 
     let mut written = Vec::new();
     for ((pending, target), path) in pending.into_iter().zip(&targets).zip(&paths) {
         let size = pending.file_size().0;
-        pending.put_in_place().map_err(|errors| {
-            let findings = errors.into_iter().map(Into::into).collect();
-            Failure::Report(Report::new(file.source.clone(), findings))
-        })?;
         let path = path.display().to_string();
+        pending.put_in_place().map_err(|errors| {
+            let mut report = Report::default();
+            errors.into_iter().for_each(|error| report.merge(Report::of_file(&path, error)));
+            Failure::Report(report)
+        })?;
         written.push(Written { target: target.name(), path, size });
     }
-    linted::check(&paths)?;
     print(arguments.print.format, &written, timings.as_ref())?;
     Ok(ExitCode::SUCCESS)
 }
@@ -124,10 +127,11 @@ fn to_stdout(
             FileTarget::Universal(_) => minild::link_universal(programs, &options),
         };
         note(&mut timings, Some(target));
-        bytes
+        let bytes = bytes?;
+        arguments.lint.check("<stdout>", &bytes)?;
+        Ok(bytes)
     })?;
     for bytes in files {
-        linted::check_bytes("<stdout>", &bytes)?;
         print::bytes(&bytes)?;
     }
     print_timings(timings.as_ref());
@@ -141,8 +145,9 @@ fn paths(
     targets: &[FileTarget],
 ) -> Result<Vec<PathBuf>, Failure> {
     if let Some(output) = &arguments.output {
-        let name = output.to_string_lossy();
-        if output.is_dir() || name.ends_with(std::path::is_separator) {
+        let ends_as_folder = output.to_string_lossy().ends_with(std::path::is_separator);
+        if output.is_dir() || ends_as_folder {
+            let name = shown(output);
             let message =
                 format!("-o names a file, and {name} is a folder: use --out-dir for that");
             return Err(Failure::Usage(message));
@@ -152,7 +157,8 @@ fn paths(
     let folder = arguments.out_dir.clone().unwrap_or_default();
     if arguments.out_dir.is_some() {
         fs::create_dir_all(&folder).map_err(|error| {
-            Failure::Other(format!("cannot make the folder {}: {error}", folder.display()))
+            let message = format!("cannot make the folder {}: {error}", shown(&folder));
+            Failure::at_path(&folder, message)
         })?;
     }
     let Some(name) = file.name() else {
@@ -211,7 +217,7 @@ fn print(format: Format, written: &[Written], timings: Option<&Timings>) -> Resu
     let mut table =
         Table::new([("target", Side::Left), ("file", Side::Left), ("bytes", Side::Right)]);
     for Written { target, path, size } in written {
-        table.row([(*target).to_owned(), path.clone(), print::grouped(*size)]);
+        table.row([(*target).to_owned(), report::shown(path).to_string(), print::grouped(*size)]);
     }
     Ok(print::text(&table.render())?)
 }

@@ -26,7 +26,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Format::Json => print::json(&Report::default().json())?,
         Format::Text => {
             let names: Vec<_> = targets.iter().map(|target| target.name()).collect();
-            print::text(&format!("{}: no errors for {}\n", file.source.name, names.join(", ")))?;
+            print::text(&format!("{}: no errors for {}\n", file.source.shown(), names.join(", ")))?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use minild::format::layout::{Gap, LaidOutSection, Piece, Segment};
 use minild::program::SectionId;
+use minild::view::reader::Name;
 use minild::{Layout, Program};
 use serde::Serialize;
 
@@ -113,7 +114,7 @@ pub(super) fn layout(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Format::Json => print::json(&Document { layouts })?,
         Format::Text => {
             let texts: Vec<_> =
-                layouts.iter().map(|layout| text(&file.source.name, layout)).collect();
+                layouts.iter().map(|layout| text(&file.source.shown(), layout)).collect();
             print::text(&texts.join("\n"))?;
         }
     }
@@ -189,7 +190,7 @@ fn piece_name(program: &Program<'_>, layout: &Layout, section: SectionId) -> Str
     }
 }
 
-fn text(name: &str, layout: &Shown) -> String {
+fn text(name: &Name<'_>, layout: &Shown) -> String {
     let mut text = format!(
         "{name} for {}: {} bytes of file, {} bytes of memory in pages of {} KiB, {}\n\n",
         layout.target,

@@ -7,13 +7,12 @@ use std::process::ExitCode;
 use annotate_snippets::{Group, Level, Origin, Renderer};
 use clap::ValueEnum;
 use minild::Error;
-use minild::ErrorKind;
 use minild::error::nearest_name;
 use minild::view::lint::{self, Finding, Lint, Rule, Severity};
 use serde::Serialize;
 
-use super::read_file::{read_file, shown};
-use super::report::{Report, Source};
+use super::read_file::{name, read_file, shown};
+use super::report::Report;
 use super::table::{Side, Table};
 use super::{Failure, print};
 
@@ -86,8 +85,7 @@ pub(super) fn lint(arguments: &Arguments) -> Result<ExitCode, Failure> {
 }
 
 fn look(path: &Path) -> Looked<'_> {
-    let bytes = read_file(path).map_err(|message| Error::new(ErrorKind::File, message));
-    Looked { path, result: bytes.and_then(|bytes| lint::lint(&bytes)) }
+    Looked { path, result: read_file(path).and_then(|bytes| lint::lint(&bytes)) }
 }
 
 /// What kept files from being looked at.
@@ -95,8 +93,7 @@ fn unread(looked: &[Looked<'_>]) -> Report {
     let mut report = Report::default();
     for looked in looked {
         if let Err(error) = &looked.result {
-            let source = Source { name: shown(looked.path), text: String::new() };
-            report.merge(Report::new(source, vec![error.clone().into()]));
+            report.merge(Report::of_file(&name(looked.path), error.clone()));
         }
     }
     report
@@ -199,7 +196,7 @@ fn document<'a>(looked: &'a [Looked<'_>], unread: &Report) -> Document<'a, impl 
     let files = looked.iter().filter_map(|Looked { path, result }| {
         let lint = result.as_ref().ok()?;
         let findings = lint.findings.iter().map(json_finding).collect();
-        Some(JsonFile { path: path.display().to_string(), file: &lint.file, findings })
+        Some(JsonFile { path: name(path), file: &lint.file, findings })
     });
     Document { files: files.collect(), errors: unread.json() }
 }

@@ -1,86 +1,53 @@
-//! Files that were just written, held against the rules of those who load them, where the environment asks for it.
+//! `--lint`: files held against the rules of those who load them, after they are linked and before they have their names.
 //!
-//! minild's own tests ask in every command that they run, so that no test can forget to; who generates specs can
-//! have it as well. docs/LINT.md says so.
+//! minild's own tests ask for it in the environment of every command that they run, so that no test can forget to; who
+//! generates specs can have it as well. docs/LINT.md says so.
 
-use std::path::{Path, PathBuf};
-use std::{env, fs};
+use std::fs;
+use std::path::Path;
 
-use minild::view::lint;
-use minild::{Error, ErrorKind};
+use clap::builder::FalseyValueParser;
+use minild::view::lint::{self, Finding};
+use minild::{Error, ErrorKind, Errors};
 
-use super::Failure;
-use super::report::{Finding, Report, Source};
+use super::read_file::cannot_read;
 
-/// Set to anything, it asks.
-const VARIABLE: &str = "MINILD_LINT";
-
-fn is_asked_for() -> bool {
-    env::var_os(VARIABLE).is_some_and(|value| !value.is_empty())
+/// What every command that writes executables takes.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(super) struct LintArguments {
+    /// Fail where an executable breaks a rule of its loaders, before it has its name
+    #[arg(long, env = "MINILD_LINT", hide_env_values = true, value_parser = FalseyValueParser::new())]
+    lint: bool,
 }
 
-/// Looks at files, if it is asked for.
-///
-/// # Errors
-/// Every finding in any of them, whatever its severity.
-pub(super) fn check(files: &[PathBuf]) -> Result<(), Failure> {
-    if !is_asked_for() {
-        return Ok(());
-    }
-    let mut report = Report::default();
-    for path in files {
-        let name = path.display().to_string();
-        let bytes = fs::read(path)
-            .map_err(|error| Failure::Other(format!("cannot read {name}: {error}")))?;
-        report.merge(look(name, &bytes));
-    }
-    fail_with(report)
-}
-
-/// Looks at all files in a folder and below it, if it is asked for.
-///
-/// # Errors
-/// As [`check`]; a folder that cannot be listed.
-pub(super) fn check_folder(folder: &Path) -> Result<(), Failure> {
-    if !is_asked_for() {
-        return Ok(());
-    }
-    let mut folders = vec![folder.to_owned()];
-    let mut files = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.is_dir() { folders.push(path) } else { files.push(path) }
+impl LintArguments {
+    /// Looks at the file at `path`, which the user calls `name`, if it is asked for.
+    ///
+    /// # Errors
+    /// Every finding, whatever its severity; a file that cannot be read.
+    pub(super) fn check_file(self, name: &str, path: &Path) -> minild::Result<()> {
+        if !self.lint {
+            return Ok(());
         }
+        self.check(name, &fs::read(path).map_err(|error| cannot_read(path, error))?)
     }
-    files.sort();
-    check(&files)
+
+    /// Looks at a file that is nowhere but in memory, if it is asked for.
+    ///
+    /// # Errors
+    /// Every finding, whatever its severity.
+    pub(super) fn check(self, name: &str, file: &[u8]) -> minild::Result<()> {
+        if !self.lint {
+            return Ok(());
+        }
+        let findings = lint::lint(file)?.findings;
+        let errors = findings.iter().map(|finding| Errors::from(error(name, finding)));
+        Errors::merged(errors).map_or(Ok(()), Err)
+    }
 }
 
-/// Looks at a file that is nowhere but in memory, if it is asked for.
-///
-/// # Errors
-/// As [`check`].
-pub(super) fn check_bytes(name: &str, bytes: &[u8]) -> Result<(), Failure> {
-    if is_asked_for() { fail_with(look(name.to_owned(), bytes)) } else { Ok(()) }
-}
-
-fn look(name: String, bytes: &[u8]) -> Report {
-    let errors: Vec<Error> = match lint::lint(bytes) {
-        Err(error) => vec![error],
-        Ok(lint) => lint.findings.iter().map(|finding| error(&name, finding)).collect(),
-    };
-    let findings = errors.into_iter().map(Finding::from).collect();
-    Report::new(Source { name, text: String::new() }, findings)
-}
-
-fn error(name: &str, finding: &lint::Finding) -> Error {
-    let lint::Finding { rule, place, message, .. } = finding;
+fn error(name: &str, Finding { rule, place, message, .. }: &Finding) -> Error {
     let at = format!("{} at {:#x}", place.structure, place.offset);
     Error::new(ErrorKind::File, format!("{name} breaks `{}`: {message} ({at})", rule.name))
-        .help(format!("{}; `{VARIABLE}` in the environment asks for this", rule.demand))
-}
-
-fn fail_with(report: Report) -> Result<(), Failure> {
-    if report.is_empty() { Ok(()) } else { Err(Failure::Report(report)) }
+        .help(format!("{}; `minild lint --explain {}` says more", rule.demand, rule.name))
 }

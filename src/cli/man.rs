@@ -1,11 +1,12 @@
 //! `minild man`: the manual pages.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap_mangen::Man;
 
+use super::read_file::shown;
 use super::{Failure, print};
 
 #[derive(Debug, clap::Args)]
@@ -21,13 +22,16 @@ pub(super) fn man(arguments: &Arguments) -> Result<ExitCode, Failure> {
         print::bytes(&page(command)?)?;
         return Ok(ExitCode::SUCCESS);
     };
-    let cannot = |error| Failure::Other(format!("cannot write to {}: {error}", folder.display()));
-    fs::create_dir_all(folder).map_err(cannot)?;
+    let cannot = |what: &str, path: &Path, error| {
+        Failure::at_path(path, format!("cannot {what} {}: {error}", shown(path)))
+    };
+    fs::create_dir_all(folder).map_err(|error| cannot("make the folder", folder, error))?;
     let subcommands: Vec<_> = command.get_subcommands().cloned().collect();
     for command in std::iter::once(command).chain(subcommands) {
         // A subcommand's display name is `minild-build`.
         let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
-        fs::write(folder.join(format!("{name}.1")), page(command)?).map_err(cannot)?;
+        let path = folder.join(format!("{name}.1"));
+        fs::write(&path, page(command)?).map_err(|error| cannot("write", &path, error))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,7 +3,6 @@
 //! Exit status 0: done; 1: the input is wrong, or what was asked for failed; 2: the command line is wrong.
 //! `minild run` ends as the program does.
 
-mod binary;
 mod build;
 mod check;
 mod completions;
@@ -27,15 +26,16 @@ mod timings;
 
 use std::ffi::OsStr;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::builder::{PossibleValue, TypedValueParser};
+use clap::builder::{PossibleValue, Resettable, TypedValueParser};
 use clap::error::ErrorKind as UsageError;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use minild::error::nearest_name;
 use minild::target::{TARGETS, UNIVERSAL};
-use minild::{FileTarget, Options};
+use minild::{Error, ErrorKind, FileTarget, Options};
 
 use tempfile::TempDir;
 
@@ -108,11 +108,11 @@ struct Deferred<A>(A);
 
 impl<A: clap::Args> clap::Args for Deferred<A> {
     fn augment_args(command: clap::Command) -> clap::Command {
-        command.defer(A::augment_args)
+        command.defer(|command| with_own_description(command, A::augment_args))
     }
 
     fn augment_args_for_update(command: clap::Command) -> clap::Command {
-        command.defer(A::augment_args_for_update)
+        command.defer(|command| with_own_description(command, A::augment_args_for_update))
     }
 }
 
@@ -128,6 +128,16 @@ impl<A: FromArgMatches> FromArgMatches for Deferred<A> {
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
         self.0.update_from_arg_matches(matches)
     }
+}
+
+/// Adds arguments to a command that keeps its description: what arguments have in common with those of other commands is
+/// described too, and would take its place.
+fn with_own_description(
+    command: clap::Command,
+    add: fn(clap::Command) -> clap::Command,
+) -> clap::Command {
+    let (about, long_about) = (command.get_about().cloned(), command.get_long_about().cloned());
+    add(command).about(Resettable::from(about)).long_about(Resettable::from(long_about))
 }
 
 /// What every command that links takes.
@@ -180,7 +190,8 @@ enum Format {
 fn temporary_folder() -> Result<TempDir, Failure> {
     let folder = tempfile::Builder::new().prefix("minild-").tempdir();
     folder.map_err(|error| {
-        Failure::Other(format!("cannot make a temporary folder to build in: {error}"))
+        let message = format!("cannot make a temporary folder to build in: {error}");
+        Failure::at_path(&std::env::temp_dir(), message)
     })
 }
 
@@ -246,6 +257,14 @@ enum Failure {
     Other(String),
     /// Standard output does not take what is printed.
     Output(io::Error),
+}
+
+impl Failure {
+    /// What is wrong with a file or a folder, which the message names.
+    fn at_path(path: &Path, message: String) -> Self {
+        let error = Error::new(ErrorKind::File, message);
+        Self::Report(Report::of_file(&path.display().to_string(), error))
+    }
 }
 
 impl From<io::Error> for Failure {

@@ -10,6 +10,7 @@ use minild::program::OutputKind;
 use minild::{Error, ErrorKind, FileTarget, Options, Place, Program, Target};
 
 use super::Failure;
+use super::linted::LintArguments;
 use super::report::{Finding, Report};
 use super::spec_file::{SpecFile, check_slice, link_to};
 
@@ -44,6 +45,7 @@ impl Needs {
         target: FileTarget,
         folder: &Path,
         options: &Options,
+        lint: LintArguments,
     ) -> Result<(), Failure> {
         for library in &self.libraries {
             let check = |target, program: &Program<'_>| check_slice(target, program, options);
@@ -57,7 +59,7 @@ impl Needs {
                         .help("`library-name` gives a library another")
                         .into());
                 }
-                link_to(target, programs, options, &path)
+                link_to(target, programs, options, lint, &path)
             })?;
         }
         Ok(())
@@ -81,7 +83,7 @@ fn add(
             continue;
         }
         let library = SpecFile::read(&need.path)?;
-        let name = &library.source.name;
+        let name = library.source.shown();
         let its_targets = library.spec.targets();
         let message = if let Some(other) =
             targets.iter().find(|target| !its_targets.contains(target))

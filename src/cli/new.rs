@@ -50,11 +50,12 @@ pub(super) fn new(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let text = arguments.template.text().replace(PLACEHOLDER, &arguments.name);
     let path = PathBuf::from(format!("{}.toml", arguments.name));
     write(&path, &text).map_err(|error| {
-        let path = path.display();
-        Failure::Other(match error.kind() {
-            io::ErrorKind::AlreadyExists => format!("{path} is there already; it stays as it is"),
-            _ => format!("cannot write {path}: {error}"),
-        })
+        let name = path.display();
+        let message = match error.kind() {
+            io::ErrorKind::AlreadyExists => format!("{name} is there already; it stays as it is"),
+            _ => format!("cannot write {name}: {error}"),
+        };
+        Failure::at_path(&path, message)
     })?;
     let spec = spec::read(&text, Path::new(".")).expect("templates are right");
     let targets: Vec<_> = spec.targets().iter().map(|target| target.name()).collect();

@@ -2,7 +2,6 @@
 //!
 //! Takes errors whose places are bytes of a spec's text; the library describes, this file renders.
 
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::ops::Range;
 
@@ -20,6 +19,13 @@ pub(super) struct Source {
     pub(super) name: String,
     /// The text; empty where it could not be read.
     pub(super) text: String,
+}
+
+impl Source {
+    /// Its name as people read it.
+    pub(super) fn shown(&self) -> Name<'_> {
+        shown(&self.name)
+    }
 }
 
 /// An error, and the targets that show it where not all do.
@@ -62,12 +68,6 @@ impl Report {
         Self::new(Source { name: name.to_owned(), text: String::new() }, vec![error.into()])
     }
 
-    /// A file that cannot be read.
-    pub(super) fn unreadable(name: &str, reason: impl Display) -> Self {
-        let message = format!("cannot read {}: {reason}", shown(name));
-        Self::of_file(name, Error::new(ErrorKind::File, message))
-    }
-
     /// Adds what is wrong with other texts.
     pub(super) fn merge(&mut self, other: Self) {
         self.findings.extend(other.findings);
@@ -108,7 +108,7 @@ impl Report {
             }
         }
         for (source, findings) in self.findings.iter().filter(|(_, findings)| findings.len() > 1) {
-            let summary = format!("{} has {} errors", shown(&source.name), findings.len());
+            let summary = format!("{} has {} errors", source.shown(), findings.len());
             let title = Group::with_title(Level::ERROR.primary_title(&summary));
             text.push_str(&renderer.render(&[title]));
             text.push('\n');
@@ -161,7 +161,7 @@ fn groups<'r>(source: &'r Source, finding: &'r Finding) -> Vec<Group<'r>> {
         // One line has to say it all, which text it is included; an error of a file says that itself.
         let name = match error.kind {
             ErrorKind::File => String::new(),
-            _ => format!("{}: ", shown(&source.name)),
+            _ => format!("{}: ", source.shown()),
         };
         let targets = targets.map_or(String::new(), |targets| format!(", {targets}"));
         let title = Level::ERROR.primary_title(format!("{name}{error}{targets}"));
@@ -173,7 +173,7 @@ fn groups<'r>(source: &'r Source, finding: &'r Finding) -> Vec<Group<'r>> {
         let kind = if index == 0 { AnnotationKind::Primary } else { AnnotationKind::Context };
         kind.span(span.clone()).label((!label.is_empty()).then_some(*label))
     });
-    let name = shown(&source.name).to_string();
+    let name = source.shown().to_string();
     let snippet = Snippet::source(&source.text).path(name).annotations(annotations);
     group = group.element(snippet);
     if let Some(targets) = targets {

@@ -9,9 +9,12 @@ use std::time::Duration;
 use minild::program::OutputKind;
 use minild::{FileTarget, Program, Target};
 
+use super::linted::LintArguments;
 use super::needs::Needs;
+use super::read_file::shown;
+use super::report;
 use super::spec_file::{SpecFile, check_slice, link_to};
-use super::{Failure, LinkArguments, TargetArguments, linted, temporary_folder};
+use super::{Failure, LinkArguments, TargetArguments, temporary_folder};
 use crate::run::{Ending, Job, NoRunner, Runner};
 
 #[derive(Debug, clap::Args)]
@@ -23,6 +26,8 @@ pub(super) struct Arguments {
     target: Option<FileTarget>,
     #[command(flatten)]
     link: LinkArguments,
+    #[command(flatten)]
+    lint: LintArguments,
     /// Kill the program after this time
     #[arg(long, value_name = "SECONDS", value_parser = super::seconds)]
     timeout: Option<Duration>,
@@ -38,7 +43,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let kind = file.spec.kind(target.slices()[0]);
     if kind == OutputKind::SharedLibrary {
         let message = "it is a shared library: only programs that use it can be run";
-        return Err(Failure::Other(format!("cannot run {}: {message}", file.source.name)));
+        let message = format!("cannot run {}: {message}", shown(&arguments.spec));
+        return Err(Failure::at_path(&arguments.spec, message));
     }
 
     let needs = Needs::of(&file, target.slices())?;
@@ -48,10 +54,9 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let options = arguments.link.options();
     let check = |target, program: &Program<'_>| check_slice(target, program, &options);
     file.link_files(&[target], check, |target, programs| {
-        link_to(target, programs, &options, &executable)
+        link_to(target, programs, &options, arguments.lint, &executable)
     })?;
-    needs.build(target, folder.path(), &options)?;
-    linted::check_folder(folder.path())?;
+    needs.build(target, folder.path(), &options, arguments.lint)?;
 
     let job = Job {
         file: &executable,
@@ -60,12 +65,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         folder: None,
         limit: arguments.timeout,
     };
-    let ending = runner
-        .attached(&job)
-        .map_err(|error| Failure::Other(format!("cannot run {name} for {target}: {error}")))?;
+    let ending = runner.attached(&job).map_err(|error| {
+        Failure::Other(format!("cannot run {} for {target}: {error}", report::shown(&name)))
+    })?;
     if !matches!(ending, Ending::Exit(_)) {
         // A shell says so too; if nobody listens, the status has to do.
-        let _ = writeln!(std::io::stderr(), "minild: {name} {ending}");
+        let _ = writeln!(std::io::stderr(), "minild: {} {ending}", report::shown(&name));
     }
     Ok(ExitCode::from(ending.exit_status()))
 }

@@ -1,12 +1,12 @@
 //! A spec as the commands take it: read, its targets chosen, its programs linked, every error gathered.
 
-use std::fs;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use minild::input::spec::{self, Spec};
-use minild::{Error, FileTarget, Options, Program, Target};
+use minild::{Error, FileTarget, Options, Pending, Program, Target};
 
+use super::linted::LintArguments;
+use super::read_file::{is_stdin, name, read_spec, shown};
 use super::report::{Finding, Report, Source};
 use super::{Failure, TargetArguments};
 
@@ -26,10 +26,10 @@ pub(super) struct SpecFile {
 impl SpecFile {
     /// Reads the spec at `path`, or standard input for `-`.
     pub(super) fn read(path: &Path) -> Result<Self, Failure> {
-        let is_stdin = path == Path::new("-");
-        let name = if is_stdin { "<stdin>".to_owned() } else { path.display().to_string() };
-        let bytes = if is_stdin { stdin() } else { fs::read(path) };
-        let bytes = bytes.map_err(|error| Failure::Report(Report::unreadable(&name, error)))?;
+        let name = name(path);
+        let is_stdin = is_stdin(path);
+        let bytes =
+            read_spec(path).map_err(|error| Failure::Report(Report::of_file(&name, error)))?;
         let folder = match path.parent() {
             Some(folder) if !is_stdin && folder != Path::new("") => folder.to_owned(),
             _ => PathBuf::from("."),
@@ -66,7 +66,7 @@ impl SpecFile {
             let names: Vec<_> = all.iter().map(|file| file.name()).collect();
             return Err(Failure::Usage(format!(
                 "{} is not for {other}; it is for {}",
-                self.source.name,
+                self.source.shown(),
                 names.join(", ")
             )));
         }
@@ -174,17 +174,31 @@ pub(super) fn check_slice(
     }
 }
 
-/// Links all programs of a file into the file at `path`.
+/// Links all programs of a file into a new one beside `path`.
+pub(super) fn link_beside<'p>(
+    target: FileTarget,
+    programs: &[Program<'_>],
+    options: &Options,
+    path: &'p Path,
+) -> minild::Result<Pending<'p>> {
+    match target {
+        FileTarget::Single(_) => minild::link_beside(&programs[0], options, path),
+        FileTarget::Universal(_) => minild::link_universal_beside(programs, options, path),
+    }
+}
+
+/// Links all programs of a file into the file at `path`, in a folder that the user does not know.
 pub(super) fn link_to(
     target: FileTarget,
     programs: &[Program<'_>],
     options: &Options,
+    lint: LintArguments,
     path: &Path,
 ) -> minild::Result<()> {
-    match target {
-        FileTarget::Single(_) => minild::link_to(&programs[0], options, path).map(drop),
-        FileTarget::Universal(_) => minild::link_universal_to(programs, options, path).map(drop),
-    }
+    let pending = link_beside(target, programs, options, path)?;
+    let name = shown(path.file_name().map_or(path, Path::new));
+    lint.check_file(&name, pending.temporary_path())?;
+    pending.put_in_place().map(drop)
 }
 
 /// Takes note of an error of one target, which targets before it may have shown already.
@@ -203,10 +217,4 @@ fn add(findings: &mut Vec<Finding>, error: Error, target: Target) {
 /// numbers may differ; without such bytes, the same words.
 fn same_cause(one: &Error, other: &Error) -> bool {
     one.has_cause_of(other) || one == other
-}
-
-fn stdin() -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
-    Ok(bytes)
 }

@@ -15,12 +15,12 @@ use serde::Serialize;
 use similar::TextDiff;
 use tempfile::TempDir;
 
+use super::linted::LintArguments;
 use super::needs::Needs;
-use super::report::Report;
+use super::report::{Report, shown};
 use super::spec_file::{SpecFile, check_slice, link_to};
 use super::{
-    Failure, Format, LinkArguments, PrintArguments, TargetArguments, linted, print,
-    temporary_folder,
+    Failure, Format, LinkArguments, PrintArguments, TargetArguments, print, temporary_folder,
 };
 use crate::run::{Ending, Job, Machine, NoRunner, Outcome, Runner};
 
@@ -39,6 +39,8 @@ pub(super) struct Arguments {
     no_skip: bool,
     #[command(flatten)]
     link: LinkArguments,
+    #[command(flatten)]
+    lint: LintArguments,
     #[command(flatten)]
     pub(super) print: PrintArguments,
 }
@@ -143,7 +145,7 @@ fn test_spec(
             1 => "1 test".to_owned(),
             count => format!("{count} tests"),
         };
-        print::text(&format!("running {count} of {}\n", built.file.source.name))?;
+        print::text(&format!("running {count} of {}\n", built.file.source.shown()))?;
     }
     let mut all = Vec::new();
     for run in runs {
@@ -201,13 +203,13 @@ impl Built {
                 Error::new(ErrorKind::File, message)
             })?;
             let path = folder.join(format!("{name}{}", OutputKind::Executable.suffix(target)));
-            link_to(target, programs, &options, &path)?;
+            link_to(target, programs, &options, arguments.lint, &path)?;
             Ok(Executable { target, path, runner: Runner::find(target) })
         })?;
         for &target in &targets {
-            needs.build(target, &folder.path().join(target.name()), &options)?;
+            let folder = folder.path().join(target.name());
+            needs.build(target, &folder, &options, arguments.lint)?;
         }
-        linted::check_folder(folder.path())?;
         Ok(Self { file, executables, _folder: folder })
     }
 
@@ -361,7 +363,7 @@ fn indented(bytes: &[u8]) -> String {
 
 impl Tested {
     fn name(&self) -> String {
-        format!("{}:{} {}", self.spec, self.line, self.target)
+        format!("{}:{} {}", shown(&self.spec), self.line, self.target)
     }
 
     fn line(&self) -> String {

@@ -278,6 +278,11 @@ impl<'p> Replacement<'p> {
         self.file.as_file().try_clone().map_err(|error| cannot_put(self.path, &error))
     }
 
+    /// Where it is until then.
+    pub(crate) fn temporary_path(&self) -> &Path {
+        self.file.path()
+    }
+
     /// Renames it, now that it is whole.
     pub(crate) fn put_in_place(self) -> Result<(), Error> {
         let path = self.path;

@@ -53,11 +53,17 @@ fn what_has_no_end_is_not_waited_for() {
     ran.stderr_has("cannot read /dev/zero: it is a device, not a file");
     ran.stderr_has("cannot read folder: it is a folder, not a file");
     ran.stderr_has("cannot read pipe: it is a pipe, not a file; `-` reads one from standard input");
-    let read = |path: &str| {
-        let mut command = crate::runners::minild();
-        command.args(["lint", "-"]).stdin(fs::File::open(path).expect("it is there"));
-        command.output().expect("minild runs")
+    // `inspect` says the same of each.
+    for path in ["/dev/zero", "folder", "pipe", "missing"] {
+        let [lint, inspect] = ["lint", "inspect"].map(|command| folder.run(&[command, path]));
+        assert_eq!(lint.status(1).stderr(), inspect.status(1).stderr());
+    }
+    let read_by = |command: &str, path: &str| {
+        let mut minild = crate::runners::minild();
+        minild.args([command, "-"]).stdin(fs::File::open(path).expect("it is there"));
+        minild.output().expect("minild runs")
     };
+    let read = |path: &str| read_by("lint", path);
     let well = read(folder.path("well").to_str().expect("text"));
     assert_eq!(
         String::from_utf8_lossy(&well.stdout),
@@ -67,6 +73,28 @@ fn what_has_no_end_is_not_waited_for() {
     assert_eq!(endless.status.code(), Some(1));
     let said = String::from_utf8_lossy(&endless.stderr).into_owned();
     assert!(said.contains("cannot read <stdin>: it is a device"), "{said}");
+    assert_eq!(endless.stderr, read_by("inspect", "/dev/zero").stderr);
+}
+
+/// Who starts programs may give them a socket where a shell gives a pipe.
+#[cfg(unix)]
+#[test]
+fn a_socket_is_standard_input_too() {
+    use std::io::Write;
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    let folder = folder();
+    let (mut ours, theirs) = UnixStream::pair().expect("a pair");
+    let well = folder.read("well");
+    // It is small enough for the socket to keep.
+    ours.write_all(&well).expect("it takes bytes");
+    drop(ours);
+    let mut minild = folder.minild(&["lint", "-", "--format", "json"]);
+    let output = minild.stdin(OwnedFd::from(theirs)).output().expect("minild runs");
+    let document: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(document["files"][0]["path"], "<stdin>");
+    assert_eq!(output.status.code(), Some(0));
 }
 
 #[cfg(unix)]

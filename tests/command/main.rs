@@ -146,7 +146,9 @@ fn a_wrong_command_line_is_2_and_a_wrong_input_1() {
 fn a_spec_that_cannot_be_read_is_one_line() {
     let folder = Folder::new();
     fs::create_dir(folder.path("folder.toml")).expect("a folder");
-    for (spec, says) in [("missing.toml", "No such file"), ("folder.toml", "directory")] {
+    for (spec, says) in
+        [("missing.toml", "No such file"), ("folder.toml", "it is a folder, not a file")]
+    {
         let ran = folder.run(&["check", spec]);
         ran.status(1).stderr_has(spec).stderr_has(says);
         assert_eq!(ran.stderr().lines().count(), 1, "{}", ran.stderr());
@@ -185,4 +187,23 @@ fn only_commands_that_work_are_listed() {
     assert_eq!(commands[..6], ["new", "build", "run", "test", "check", "layout"]);
     assert_eq!(commands[6..9], ["inspect", "lint", "targets"]);
     assert_eq!(commands[9..], ["schema", "completions", "man", "help"]);
+}
+
+/// Wrong would be: a command is described as something that it has in common with others.
+#[test]
+fn a_command_is_described_in_one_way() {
+    let folder = Folder::new();
+    let help = folder.run(&["--help"]).status(0).stdout();
+    let rows = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1);
+    let rows: Vec<_> = rows
+        .take_while(|line| !line.is_empty())
+        .filter_map(|row| row.trim().split_once(' '))
+        .collect();
+    assert!(rows.len() > 10, "{help}");
+    for (command, about) in rows.into_iter().filter(|(command, _)| *command != "help") {
+        for flag in ["-h", "--help"] {
+            let help = folder.run(&[command, flag]).status(0).stdout();
+            assert_eq!(help.lines().next(), Some(about.trim()), "minild {command} {flag}");
+        }
+    }
 }

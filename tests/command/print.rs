@@ -42,6 +42,38 @@ fn colours_only_where_they_are_wanted() {
     assert!(forced("") && !forced("1"));
 }
 
+/// Wrong would be: a file's name turns the terminal red. Where nobody wants colours they are taken out of everything.
+#[test]
+#[cfg(unix)]
+fn no_name_of_a_file_reaches_the_terminal_as_it_is() {
+    let folder = Folder::new();
+    let [spec, wrong, library, program] =
+        ["e\x1b[35msc.toml", "w\x1b[35mrong.toml", "l\x1b[35mib.toml", "e\x1b[35msc"];
+    folder.write(spec, &format!("{EXITS}\n[[test]]\nexit = 42\n")).write(wrong, UNDEFINED);
+    folder.write(library, &format!("kind = 'shared-library'\n{EXITS}"));
+    let host = ["--target", "host"];
+    for (status, arguments) in [
+        (0, &[&["build", spec][..], &host].concat()[..]),
+        (0, &["check", spec]),
+        (0, &["layout", spec]),
+        (0, &[&["test", spec][..], &host].concat()),
+        (0, &["lint", program]),
+        (0, &["inspect", program]),
+        (1, &["check", wrong]),
+        (1, &["run", library]),
+        (1, &["build", spec, "--out-dir", program]),
+        (1, &["build", spec, "--target", "x86_64-linux", "-o", "no\x1b[35mne/x"]),
+        (2, &["build", spec, "-o", "one-for-two"]),
+        (2, &["build", spec, "--target", "x86_64-uefi"]),
+    ] {
+        let ran = folder.run(&[arguments, &["--color", "always"]].concat());
+        ran.status(status);
+        let told = ran.stdout() + &ran.stderr();
+        assert!(!told.contains("\x1b[35m"), "{arguments:?}: {told:?}");
+        assert!(told.contains("[35m"), "{arguments:?} names it: {told:?}");
+    }
+}
+
 #[test]
 fn errors_are_json_too() {
     let folder = Folder::new();
@@ -58,6 +90,19 @@ fn errors_are_json_too() {
         let (start, end) = (start.expect("bytes"), end.expect("bytes"));
         let range = usize::try_from(start).expect("small")..usize::try_from(end).expect("small");
         assert_eq!(&UNDEFINED[range], "<rel32 nowhere>");
+    }
+    // A path is what is wrong: it is named, also by commands that take no spec.
+    folder.write("taken", "").write("exits.toml", EXITS).write("new.toml", "");
+    for (arguments, path) in [
+        (&["lint", "missing"][..], "missing"),
+        (&["inspect", "missing"], "missing"),
+        (&["check", "missing.toml"], "missing.toml"),
+        (&["new", "new"], "new.toml"),
+        (&["build", "exits.toml", "--out-dir", "taken"], "taken"),
+    ] {
+        let document = json(&folder, 1, arguments);
+        assert_eq!(document["errors"][0]["path"], path, "{arguments:?}");
+        assert_eq!(document["errors"][0]["kind"], "file", "{arguments:?}");
     }
     let far = "[target.x86_64-linux]\nhex = \"start: eb <rel8 start+1000>\"\n";
     folder.write("far.toml", far);

@@ -112,9 +112,9 @@ fn only_what_has_an_end_is_read() {
     assert!(made.expect("mkfifo is everywhere").success());
     for (path, what) in [
         (".", "it is a folder"),
-        ("/dev/zero", "no regular file"),
-        ("/dev/null", "no regular file"),
-        ("pipe", "no regular file"),
+        ("/dev/zero", "it is a device"),
+        ("/dev/null", "it is a device"),
+        ("pipe", "`-` reads one from standard input"),
     ] {
         let (output, stdout, stderr) = run(&folder, &[path]);
         assert_eq!((output.status.code(), stdout.as_str()), (Some(1), ""), "{path}");

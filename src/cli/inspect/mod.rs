@@ -9,8 +9,9 @@ use std::process::ExitCode;
 use minild::view::disassemble::Disassembly;
 use minild::view::inspect::{Inspection, Part, Parts, inspect};
 
+use super::read_file::{name, read_file, shown};
 use super::report::Report;
-use super::{Failure, Format, PrintArguments, binary, print};
+use super::{Failure, Format, PrintArguments, print};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Arguments {
@@ -92,13 +93,13 @@ impl PartArguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    let name = binary::name(&arguments.file);
-    let data = binary::read(&arguments.file)?;
+    let name = name(&arguments.file);
     let asked = arguments.parts.parts();
     let is_overview = asked.is_empty() && arguments.disassemble.is_none();
     let parts = if is_overview { Parts::OVERVIEW } else { asked };
     let wrong = |error: minild::Error| Failure::Report(Report::of_file(&name, error));
-    let shown = inspect(&data, parts).map_err(wrong)?;
+    let data = read_file(&arguments.file).map_err(wrong)?;
+    let inspection = inspect(&data, parts).map_err(wrong)?;
     let whole = match arguments.disassemble {
         Some(_) => Some(inspect(&data, Disassembly::PARTS).map_err(wrong)?),
         None => None,
@@ -107,12 +108,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let code = disassemblies(whole.as_ref(), &data, only).map_err(wrong)?;
     match arguments.print.format {
         Format::Json => {
-            print::json(&json::Document::new(&name, &shown, whole.is_some().then_some(&code)))?;
+            print::json(&json::Document::new(
+                &name,
+                &inspection,
+                whole.is_some().then_some(&code),
+            ))?;
         }
-        Format::Text => print::lines(|out| text::write(out, &name, &shown, is_overview, &code))?,
+        Format::Text => print::lines(|out| {
+            text::write(out, &shown(&arguments.file), &inspection, is_overview, &code)
+        })?,
     }
-    let is_whole =
-        shown.damage.is_empty() && shown.images.iter().all(|image| image.damage.is_empty());
+    let is_whole = inspection.damage.is_empty()
+        && inspection.images.iter().all(|image| image.damage.is_empty());
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

@@ -9,7 +9,6 @@ use minild::view::inspect::{Field, Image, Inspection, Record, Value};
 use minild::view::reader::{Damage, Name};
 
 use crate::cli::print;
-use crate::cli::report::shown;
 use crate::cli::table::{Side, stream};
 
 /// A longer text is cut: names of files need not have an end.
@@ -19,7 +18,7 @@ const COLUMN: usize = 80;
 /// More bytes of a field are counted, not shown.
 const BYTES: usize = 32;
 
-/// Writes what was asked for, image by image.
+/// Writes what was asked for, image by image, of the file that people read `name` for.
 pub(super) fn write(
     out: &mut dyn Write,
     name: &str,
@@ -27,7 +26,6 @@ pub(super) fn write(
     is_overview: bool,
     code: &[Disassembly<'_>],
 ) -> io::Result<()> {
-    let name = shown(name);
     if !file.headers.is_empty() {
         let images = match file.images.len() {
             1 => "1 image".to_owned(),
@@ -42,7 +40,7 @@ pub(super) fn write(
         if index > 0 {
             writeln!(out)?;
         }
-        self::image(out, &name, image, is_overview)?;
+        self::image(out, name, image, is_overview)?;
     }
     for code in code {
         disassembly(out, code)?;
@@ -50,12 +48,7 @@ pub(super) fn write(
     Ok(())
 }
 
-fn image(
-    out: &mut dyn Write,
-    name: &Name<'_>,
-    image: &Image<'_>,
-    is_overview: bool,
-) -> io::Result<()> {
+fn image(out: &mut dyn Write, name: &str, image: &Image<'_>, is_overview: bool) -> io::Result<()> {
     let at = if image.offset == 0 { String::new() } else { format!(" at {:#x}", image.offset) };
     writeln!(
         out,

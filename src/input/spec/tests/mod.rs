@@ -20,7 +20,9 @@ mod wrong_data;
 mod wrong_hex;
 mod wrong_imports;
 mod wrong_links;
+mod wrong_names;
 mod wrong_specs;
+mod wrong_toml;
 
 use std::fmt::Write;
 use std::path::Path;
