@@ -216,6 +216,7 @@ pub(crate) const CASES: &[Case] = &[
         command.resize(48, 0);
         f.add_command(&command);
     }),
+    case("macho/chained-too-new", INTEL, |f| f.put_u32(f.command(BUILD_VERSION) + 12, 0xa_0f00)),
     case("macho/chained-header", ARM, |f| f.put_u32(f.linkedit(CHAINED, 8), 1)),
     case("macho/chained-segments", ARM, |f| f.add_u32(chained(f, 4), -1)),
     case("macho/chained-starts", ARM, |f| f.put_u16(starts(f) + 4, 0x2000)),

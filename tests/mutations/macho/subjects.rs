@@ -38,6 +38,10 @@ const SILENT: Exceptions = &[
     ("LC_DYLD_INFO_ONLY*", "how many fixups there are: a table may be empty"),
     ("LC_ID_DYLIB.text", "what the library is called; the small macOS takes UTF-8 only"),
     ("LC_LOAD_DYLIB*", "which libraries are meant"),
+    (
+        "LC_SEGMENT_64.initprot",
+        "what may be written may be read too by the processors; the small macOS holds it to the letter",
+    ),
     ("LC_MAIN.entryoff", "where in the code the program begins"),
     ("bind opcodes", "which pointer, symbol or distance is meant"),
     ("chain link", "which address or symbol is meant, and how many links there are"),
@@ -45,6 +49,7 @@ const SILENT: Exceptions = &[
     ("chained segment.page_count", "how many pages have fixups"),
     ("chained segment.page_start", "where a page's first fixup is"),
     ("chained starts.seg_info_offset", "which segments have fixups"),
+    ("code directory.identOffset", "the bytes there are a text; the small macOS takes UTF-8 only"),
     ("code directory.teamOffset", "the bytes there are a text; the small macOS takes UTF-8 only"),
     ("exports trie", "which place of the image is meant"),
     ("lazy bind opcodes", "which pointer, symbol or distance is meant"),
@@ -64,6 +69,7 @@ const ELSEWHERE: Exceptions = &[
 /// Errors that one run gets away with, or that the small macOS does not look for.
 const STRICT: Exceptions = &[
     ("macho/chained-page-start", "places that are not aligned: the processors forgive it"),
+    ("macho/chained-too-new", "the small macOS is a new one"),
     ("macho/cpu-subtype", "the small macOS does not ask it of libraries"),
     (
         "macho/fixup-encodings",

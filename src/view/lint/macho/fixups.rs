@@ -7,7 +7,7 @@ use super::{Command, MachO, Segment, WRITE};
 use crate::view::lint::bytes::{Bytes, field, up};
 use crate::view::lint::report::{Place, Report};
 use crate::view::lint::rule::Loader::Dyld;
-use crate::view::lint::rule::{Check, Rule, error};
+use crate::view::lint::rule::{Check, Rule, Version, error};
 
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -18,6 +18,15 @@ pub(super) const RULES: &[Rule] = &[
         cure: "keep one encoding",
         source: "dyld mach_o/Policy.cpp, enforceOneFixupEncoding; mach_o/Image.cpp, validLinkedit",
         check: Check::MachO(encodings),
+    },
+    Rule {
+        name: "macho/chained-too-new",
+        demand: "a file with chained fixups says macOS 11 or later as the oldest system that it is for",
+        by: &[error(Dyld)],
+        symptom: "dyld of macOS 10.15 and before: `unknown required load command 0x80000034`, and abort (SIGABRT)",
+        cure: "write LC_DYLD_INFO_ONLY for such systems, or a later minos",
+        source: "dyld mach_o/Policy.cpp, useChainedFixups; ImageLoaderMachO.cpp, sniffLoadCommands",
+        check: Check::MachO(too_new),
     },
     Rule {
         name: "macho/chained-header",
@@ -229,6 +238,17 @@ fn encodings(macho: &MachO<'_>, report: &mut Report<'_>) {
         && (table.nlocrel.get(LE) > 0 || table.nextrel.get(LE) > 0)
     {
         report.add(command.whole(), "there are chained fixups and relocations");
+    }
+}
+
+fn too_new(macho: &MachO<'_>, report: &mut Report<'_>) {
+    type Build = macho::BuildVersionCommand<LE>;
+    let Some((command, _, _)) = read(macho).and(macho.version()) else { return };
+    let Some(build) = macho.read::<Build>(command) else { return };
+    let oldest = Version(build.minos.get(LE).0);
+    if build.platform.get(LE) == macho::PLATFORM_MACOS && oldest < Version::new(11, 0) {
+        let message = format!("there are chained fixups, and minos is {oldest}");
+        report.add(command.place(field!(Build, minos)), message);
     }
 }
 

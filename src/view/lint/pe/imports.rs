@@ -14,8 +14,9 @@ pub(super) const RULES: &[Rule] = &[
         name: "pe/import-table",
         demand: "the import table has descriptors, and ends with one of zeros",
         by: &[error(Windows)],
-        symptom: "access violation in ntdll, or `The code execution cannot proceed because … was not found` with junk for a name",
-        cure: "end the table with 20 zeros inside its section",
+        symptom: "access violation in ntdll, or `The code execution cannot proceed because … was not found` with junk for a name; \
+                  libraries behind a table's early end are not loaded, and calls of them crash",
+        cure: "end the table with 20 zeros inside its section, and give each descriptor before them Name and FirstThunk",
         source: "PE specification, Import Directory Table; wine dlls/ntdll/loader.c, fixup_imports",
         check: Check::Pe(table),
     },
@@ -113,7 +114,7 @@ fn table(pe: &Pe<'_>, report: &mut Report<'_>) {
     if rest.iter().any(|byte| *byte != 0) {
         let place = Place::new(last, DESCRIPTOR, "import descriptor, Name");
         let message = format!(
-            "the table ends after {} descriptors, by one without Name or FirstThunk that is not all zeros",
+            "descriptor {} ends the table, with a Name or FirstThunk of 0, and is not all zeros",
             descriptors.len()
         );
         report.add(place, message);
