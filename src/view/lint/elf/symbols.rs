@@ -45,7 +45,7 @@ pub(super) const RULES: &[Rule] = &[
         by: &[warning(Glibc), warning(Musl)],
         symptom: "whoever takes it has an address of something else: SIGSEGV when it is used",
         cure: "set st_value to the address before the file is moved; of a thread-local, to its place in PT_TLS",
-        source: "System V gABI chapter 4, Symbol Values; glibc elf/dl-lookup.c, SYMBOL_ADDRESS",
+        source: "System V gABI chapter 4, Symbol Values; glibc sysdeps/generic/ldsodefs.h, SYMBOL_ADDRESS",
         check: Check::Elf(values),
     },
 ];

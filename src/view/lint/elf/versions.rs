@@ -28,7 +28,7 @@ pub(super) const RULES: &[Rule] = &[
         demand: "the records of DT_VERNEED and DT_VERDEF have version 1, lie one behind the other in a load segment, and name \
                  versions of the string table",
         by: &[error(Glibc)],
-        symptom: "`unsupported version 0 of Verneed record`, `version not found` with a name that is junk, or SIGSEGV inside ld.so",
+        symptom: "`unsupported version 0 of Verneed record`, `version … not found` with a name that is junk, or SIGSEGV inside ld.so",
         cure: "correct the entry's address, and vn_aux, vn_next, vna_next and their like",
         source: "glibc elf/dl-version.c, _dl_check_map_versions, match_symbol; LSB Core, Symbol Versioning",
         check: Check::Elf(records),

@@ -62,7 +62,7 @@ pub(super) const RULES: &[Rule] = &[
         by: &[error(Xnu).programs()],
         symptom: "`Cannot allocate memory` or `Killed: 9`: arguments, environment and dyld's own calls find no room, or no address space is so large",
         cure: "write 0 where the usual 8 MiB do",
-        source: "xnu bsd/kern/mach_loader.c, load_main, create_unix_stack; bsd/kern/kern_exec.c, exec_copyout_strings",
+        source: "xnu bsd/kern/mach_loader.c, load_main; bsd/kern/kern_exec.c, create_unix_stack, exec_copyout_strings",
         check: Check::MachO(stack_size),
     },
     Rule {
@@ -89,7 +89,7 @@ pub(super) const RULES: &[Rule] = &[
         by: &[error(Dyld).on(Aarch64).programs()],
         symptom: "dyld: `missing LC_MAIN`, and abort (SIGABRT)",
         cure: "replace LC_UNIXTHREAD by LC_MAIN",
-        source: "dyld dyld/dyldMain.cpp, prepare (SUPPORT_PRE_LC_MAIN); mach_o/Policy.cpp, useMain",
+        source: "dyld dyld/dyldMain.cpp, prepare (`main executable is missing LC_MAIN`)",
         check: Check::MachO(thread_with_dyld),
     },
     Rule {

@@ -13,9 +13,9 @@ pub(super) const RULES: &[Rule] = &[
         name: "macho/linkedit-range",
         demand: "tables that dyld reads lie inside __LINKEDIT: fixups, exports, relocations",
         by: &[error(Dyld)],
-        symptom: "dyld: `… content extends beyond end of __LINKEDIT`, and abort (SIGABRT), or a crash in dyld",
+        symptom: "dyld: `LINKEDIT content '…' extends beyond end of segment`, and abort (SIGABRT), or a crash in dyld",
         cure: "correct the command's offset and size, or the segment's filesize",
-        source: "dyld mach_o/UnsafeHeader.cpp, getLinkeditContent; mach_o/Image.cpp, validLinkedit",
+        source: "dyld mach_o/Image.cpp, validStructureLinkedit, validLinkedit",
         check: Check::MachO(range),
     },
     Rule {
