@@ -130,6 +130,10 @@ pub(crate) const CASES: &[Case] = &[
         f.put_u64(f.segment(TLS) + MEMORY_SIZE, 4);
     }),
     prepared("elf/tls-sizes", PLAIN, thread_locals, |f| f.put_u64(f.segment(TLS) + ALIGN, 12)),
+    prepared("elf/tls-sizes", PLAIN, thread_locals, |f| f.put_u64(f.segment(TLS) + ALIGN, 0)),
+    prepared("elf/tls-sizes", PLAIN, thread_locals, |f| {
+        f.put_u64(f.segment(TLS) + MEMORY_SIZE, 1 << 62);
+    }),
     prepared("elf/tls-outside", PLAIN, thread_locals, |f| {
         f.add_u64(f.segment(TLS) + ADDRESS, 1 << 30);
     }),
@@ -223,6 +227,7 @@ pub(crate) const CASES: &[Case] = &[
     }),
     case("elf/function-address", LINKED, |f| f.replace(DEBUG, INIT, f.elf_address(f.room()))),
     case("elf/relocation-size", LINKED, |f| f.add_u64(f.entry(RELASZ) + 8, -4)),
+    case("elf/dynamic-twice", LINKED, |f| f.replace(DEBUG, RELACOUNT, 0)),
     case("elf/relative-count", LINKED, |f| f.add_u64(f.entry(RELACOUNT) + 8, 1)),
     case("elf/relative-address", LINKED, |f| f.put_u64(relocation(f, 0) + 16, 1 << 30)),
     prepared("elf/relro-lazy", LINKED, jump_slots, |f| f.put_u64(f.entry(FLAGS_1) + 8, PIE)),
@@ -234,8 +239,13 @@ pub(crate) const CASES: &[Case] = &[
     case("elf/symbol-reference", LINKED, |f| f.put_u32(relocation(f, 2) + 12, 200)),
     case("elf/symbol-reference", LINKED, |f| f.put_u32(symbol(f, 1), 0)),
     case("elf/symbol-not-looked-up", LINKED, |f| f.put(symbol(f, 1) + 5, &[2])),
+    case("elf/symbol-reference", LINKED, |f| f.put_u32(relocation(f, 2) + 12, 0)),
+    case("elf/symbol-not-offered", LIBRARY, |f| f.put(symbol(f, 1) + 5, &[2])),
+    case("elf/symbol-not-offered", LIBRARY, |f| f.put_u64(symbol(f, 1) + 8, 0)),
+    case("elf/symbol-not-offered", LIBRARY, |f| f.put_u32(symbol(f, 1), u32::MAX)),
     case("elf/symbol-not-offered", LIBRARY, |f| f.put(symbol(f, 1) + 4, &[0x19])),
     case("elf/symbol-value", LIBRARY, |f| f.put_u64(symbol(f, 1) + 8, 1 << 40)),
+    case("elf/symbol-value", LIBRARY, |f| f.put_u64(symbol(f, 1) + 8, 0x200)),
     case("elf/interpreter-missing", LINKED, |f| f.put_u32(f.segment(INTERP), 0)),
     case("elf/interpreter-address", LINKED, |f| f.add_u64(f.segment(INTERP) + ADDRESS, 8)),
     case("elf/section-unmapped", PLAIN, |f| {

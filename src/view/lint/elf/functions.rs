@@ -76,7 +76,7 @@ fn entries(elf: &Elf<'_>, report: &mut Report<'_>) {
         .filter_map(|(array, size, name)| {
             let (array, size) = (dynamic.value(*array)?, dynamic.value(*size)?);
             // Arrays outside, and of half an address, have rules of their own.
-            let is_whole = elf.file_offset(array, size).is_some() && size.is_multiple_of(8);
+            let is_whole = elf.load_at(array, size).is_some() && size.is_multiple_of(8);
             is_whole.then_some((array..array.checked_add(size)?, name))
         })
         .collect();
@@ -90,6 +90,10 @@ fn entries(elf: &Elf<'_>, report: &mut Report<'_>) {
                 let at = elf.file_offset(address, 8).unwrap_or_default();
                 let place = Place::new(at, 8, format!("{name}, entry {index}"));
                 report.add(place, format!("entry {index} of {name}, at {address:#x}, {what}"));
+                // There may be more zeros than anybody can count.
+                if elf.file_offset(address, 8).is_none() {
+                    break;
+                }
             }
         }
     }
@@ -97,7 +101,8 @@ fn entries(elf: &Elf<'_>, report: &mut Report<'_>) {
 
 /// What is wrong with the function whose address stands at an address.
 fn wrong_entry(elf: &Elf<'_>, slots: &Slots, address: u64) -> Option<String> {
-    let at = elf.file_offset(address, 8)?;
+    // Behind the bytes of the file are zeros.
+    let in_file = || elf.file_offset(address, 8).map_or(Some(0), |at| elf.data.u64(at));
     let function = match slots.at(address) {
         // A symbol's value, or what a function answers: known when it runs.
         Some(Relocated::Looked) => return None,
@@ -105,7 +110,7 @@ fn wrong_entry(elf: &Elf<'_>, slots: &Slots, address: u64) -> Option<String> {
         None if elf.is_position_independent() => {
             return Some("is not relocated".to_owned());
         }
-        Some(Relocated::MovedInPlace) | None => elf.data.u64(at)?,
+        Some(Relocated::MovedInPlace) | None => in_file()?,
     };
     (!is_code(elf, function)).then(|| format!("is {function:#x}, where no code is"))
 }

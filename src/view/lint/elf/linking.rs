@@ -1,9 +1,11 @@
 //! The dynamic table: what the dynamic linker asserts, and reads without asking.
 
+use std::collections::HashMap;
+
 use object::LittleEndian as LE;
 use object::elf;
 
-use super::{Dynamic, Elf};
+use super::{Dynamic, Elf, Entry};
 use crate::view::lint::report::{Place, Report};
 use crate::view::lint::rule::Loader::{Glibc, Musl, Tools};
 use crate::view::lint::rule::{Check, Rule, error, warning};
@@ -62,6 +64,15 @@ pub(super) const RULES: &[Rule] = &[
         cure: "take the DT_NULL out, or move it to the end",
         source: "System V gABI chapter 5, DT_NULL; glibc elf/get-dynamic-info.h",
         check: Check::Elf(cut),
+    },
+    Rule {
+        name: "elf/dynamic-twice",
+        demand: "tags of the dynamic table are there once, but for DT_NEEDED, DT_AUXILIARY and DT_FILTER",
+        by: &[warning(Glibc), warning(Musl), warning(Tools)],
+        symptom: "dynamic linkers take the last one, and tools may take another: crashes in unrelated places where that was not meant",
+        cure: "keep the entry that is right",
+        source: "System V gABI chapter 5, Dynamic Section; glibc elf/get-dynamic-info.h; musl ldso/dynlink.c, decode_vec",
+        check: Check::Elf(twice),
     },
     Rule {
         name: "elf/jump-relocations",
@@ -206,6 +217,25 @@ fn cut(elf: &Elf<'_>, report: &mut Report<'_>) {
         let message =
             format!("entry {first} is DT_NULL, and entry {index} has the tag {:#x}", tag.0);
         report.add(Place::new(at, Dynamic::ENTRY, "dynamic table"), message);
+    }
+}
+
+fn twice(elf: &Elf<'_>, report: &mut Report<'_>) {
+    const SEVERAL: [elf::DynamicTag; 3] = [elf::DT_NEEDED, elf::DT_AUXILIARY, elf::DT_FILTER];
+    let Some(dynamic) = elf.linking().filter(|_| elf.has_linker()) else { return };
+    let mut values = HashMap::new();
+    // What lies between is nobody's, or of one system alone.
+    let is_known = |tag: i64| !(0x100..0x6fff_f000).contains(&tag);
+    let single = |entry: &&Entry| !SEVERAL.contains(&entry.tag) && is_known(entry.tag.0);
+    for entry in dynamic.entries.iter().filter(single) {
+        if let Some(before) = values.insert(entry.tag.0, entry.value)
+            && before != entry.value
+        {
+            let tag = entry.tag.0;
+            let message =
+                format!("the tag {tag:#x} has the value {before:#x}, and {:#x}", entry.value);
+            report.add(entry.place("d_tag"), message);
+        }
     }
 }
 

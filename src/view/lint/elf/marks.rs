@@ -15,6 +15,9 @@ type Header = elf::ProgramHeader64<LE>;
 /// No allocator of thread-locals finds memory that is aligned to more.
 const MOST_ALIGN: u64 = 1 << 31;
 
+/// No process has more memory: 47 bits of addresses on x86-64, 48 on most of arm64 (`TASK_SIZE`).
+const MOST_MEMORY: u64 = 1 << 48;
+
 pub(super) const RULES: &[Rule] = &[
     Rule {
         name: "elf/stack-missing",
@@ -214,9 +217,15 @@ fn tls_sizes(elf: &Elf<'_>, report: &mut Report<'_>) {
                 format!("PT_TLS has {:#x} bytes and {:#x} of memory", tls.file_size, tls.size);
             report.add(tls.place(field!(Header, p_filesz)), message);
         }
-        if tls.align > 1 && !tls.align.is_power_of_two() || tls.align > MOST_ALIGN {
+        // 0 is as good as 1 elsewhere; here ld.so divides by it (glibc elf/dl-tls.c, _dl_determine_tlsoffset).
+        if !tls.align.is_power_of_two() || tls.align > MOST_ALIGN {
             let message = format!("PT_TLS is aligned to {:#x}", tls.align);
             report.add(tls.place(field!(Header, p_align)), message);
+        }
+        if tls.size > MOST_MEMORY {
+            let message =
+                format!("PT_TLS has {:#x} bytes of memory, more than a process has", tls.size);
+            report.add(tls.place(field!(Header, p_memsz)), message);
         }
     }
 }

@@ -126,7 +126,7 @@ fn place(at: u64) -> Place {
     Place::new(at, size_of::<elf::Rela64<LE>>() as u64, "relocation")
 }
 
-fn kind(relocation: &elf::Rela64<LE>) -> u32 {
+pub(super) fn kind(relocation: &elf::Rela64<LE>) -> u32 {
     relocation.r_type(LE, false).0
 }
 
@@ -205,10 +205,18 @@ fn sizes(elf: &Elf<'_>, report: &mut Report<'_>) {
 }
 
 /// The type of RELATIVE relocations, and of IRELATIVE ones.
-fn relative(architecture: Architecture) -> [u32; 2] {
+pub(super) fn relative(architecture: Architecture) -> [u32; 2] {
     match architecture {
         Architecture::X86_64 => [elf::R_X86_64_RELATIVE.0, elf::R_X86_64_IRELATIVE.0],
         Architecture::Aarch64 => [elf::R_AARCH64_RELATIVE.0, elf::R_AARCH64_IRELATIVE.0],
+    }
+}
+
+/// The types of relocations that fill a slot with what a symbol's name leads to.
+pub(super) fn slots(architecture: Architecture) -> [u32; 2] {
+    match architecture {
+        Architecture::X86_64 => [elf::R_X86_64_GLOB_DAT.0, elf::R_X86_64_JUMP_SLOT.0],
+        Architecture::Aarch64 => [elf::R_AARCH64_GLOB_DAT.0, elf::R_AARCH64_JUMP_SLOT.0],
     }
 }
 

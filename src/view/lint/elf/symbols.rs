@@ -5,7 +5,7 @@ use object::elf;
 
 use super::Elf;
 use super::hashes::GnuTable;
-use super::relocations::relocations;
+use super::relocations::{kind, relative, relocations, slots};
 use crate::view::lint::bytes::{text, up};
 use crate::view::lint::report::{Place, Report};
 use crate::view::lint::rule::Loader::{Glibc, Musl};
@@ -32,16 +32,16 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "elf/symbol-not-offered",
-        demand: "symbols of the hash table are global, weak or unique, and of a type that is looked for",
+        demand: "symbols of the hash table have a name and a value, are visible, global, weak or unique, and of a type that is looked for",
         by: &[error(Glibc).libraries(), error(Musl).libraries()],
-        symptom: "`undefined symbol`, though the library has it",
-        cure: "correct the binding and type in st_info; leave local symbols out of the table",
+        symptom: "`undefined symbol`, though the library has it; SIGSEGV inside ld.so where the name is none",
+        cure: "correct st_name, st_info, st_other or st_value; leave local and hidden symbols out of the table",
         source: "glibc elf/dl-lookup.c, check_match, do_lookup_x; musl ldso/dynlink.c, OK_TYPES, OK_BINDS",
         check: Check::Elf(not_offered),
     },
     Rule {
         name: "elf/symbol-value",
-        demand: "a symbol that the file defines lies in its memory, a thread-local in its PT_TLS",
+        demand: "a symbol that the file defines lies in its memory, a function in its code, a thread-local in its PT_TLS",
         by: &[warning(Glibc), warning(Musl)],
         symptom: "whoever takes it has an address of something else: SIGSEGV when it is used",
         cure: "set st_value to the address before the file is moved; of a thread-local, to its place in PT_TLS",
@@ -99,7 +99,13 @@ fn references(elf: &Elf<'_>, report: &mut Report<'_>) {
     let count = elf.section_symbols();
     for (at, relocation) in relocations(elf) {
         let index = u64::from(relocation.r_sym(LE, false));
-        if index == 0 {
+        let kind = kind(&relocation);
+        if index == 0 && slots(elf.architecture).contains(&kind) {
+            let place = Place::new(at, size_of::<elf::Rela64<LE>>() as u64, "relocation");
+            report.add(place, "it looks for symbol 0, which has no name");
+        }
+        // Nobody looks at the symbol of a RELATIVE one.
+        if index == 0 || relative(elf.architecture).contains(&kind) {
             continue;
         }
         let symbol = elf.symbol(index).filter(|_| count.is_none_or(|count| index < count));
@@ -164,16 +170,28 @@ fn not_offered(elf: &Elf<'_>, report: &mut Report<'_>) {
             elf::STT_GNU_IFUNC,
         ]
         .contains(&kind);
-        if is_meant && !(is_bound && is_typed) {
-            let name = elf.dynamic_string(symbol.st_name.get(LE).into()).unwrap_or_default();
-            let message = format!(
-                "symbol {index} (`{}`) has binding {} and type {}",
-                text(name),
-                binding.0,
-                kind.0
-            );
-            report.add(place(at), message);
+        if !is_meant {
+            continue;
         }
+        let name_at = u64::from(symbol.st_name.get(LE));
+        let is_hidden = [elf::STV_HIDDEN, elf::STV_INTERNAL].contains(&symbol.st_visibility());
+        // What has a value of 0 counts as undefined, but for thread-locals, which count from their template.
+        let is_zero = symbol.st_value.get(LE) == 0
+            && kind != elf::STT_TLS
+            && symbol.st_shndx.get(LE) != elf::SHN_ABS;
+        let what = if elf.strings.is_some_and(|strings| !strings.holds(name_at)) {
+            format!("has its name at {name_at:#x}, outside of the string table")
+        } else if !(is_bound && is_typed) {
+            format!("has binding {} and type {}", binding.0, kind.0)
+        } else if is_hidden {
+            "is hidden".to_owned()
+        } else if is_zero {
+            "has the value 0".to_owned()
+        } else {
+            continue;
+        };
+        let name = elf.dynamic_string(name_at).unwrap_or_default();
+        report.add(place(at), format!("symbol {index} (`{}`) {what}", text(name)));
     }
 }
 
@@ -189,9 +207,25 @@ fn values(elf: &Elf<'_>, report: &mut Report<'_>) {
             // The end of a segment, and of its last page, are addresses too.
             elf.loads().any(|load| value >= load.address && value <= up(load.end(), super::PAGE))
         };
-        if !is_absolute && !is_inside {
+        // Of what lies nowhere that is said already.
+        let is_code = || {
+            let is_function = [elf::STT_FUNC, elf::STT_GNU_IFUNC].contains(&symbol.st_type());
+            let mut code = elf.loads().filter(|load| load.has(elf::PF_X));
+            !is_function
+                || code.any(|load| {
+                    value >= load.address & !(super::PAGE - 1)
+                        && value <= up(load.end(), super::PAGE)
+                })
+        };
+        // What has the value 0 is a rule of its own.
+        let is_one = value != 0 || is_thread_local;
+        if is_one && !is_absolute && !(is_inside && is_code()) {
             let name = elf.dynamic_string(symbol.st_name.get(LE).into()).unwrap_or_default();
-            let of = if is_thread_local { "PT_TLS" } else { "every load segment" };
+            let of = match (is_thread_local, is_inside) {
+                (true, _) => "PT_TLS",
+                (false, false) => "every load segment",
+                (false, true) => "all code, and a function",
+            };
             let message =
                 format!("symbol {index} (`{}`) is {value:#x}, outside of {of}", text(name));
             report.add(place(at), message);

@@ -309,7 +309,8 @@ fn indexes(elf: &Elf<'_>, report: &mut Report<'_>) {
         }
     }
     let Some(count) = elf.symbols() else { return };
-    for symbol in 0..count.min(left / 2) {
+    // Nobody looks symbol 0 up.
+    for symbol in 1..count.min(left / 2) {
         let at = start + symbol * 2;
         let Some(number) = elf.data.u16(at) else { break };
         let number = number & INDEX;
