@@ -19,6 +19,9 @@ const LONGEST: usize = 4096;
 pub fn demangle(name: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(name).ok().filter(|text| text.len() <= LONGEST)?;
     if text.starts_with('?') {
+        if multiplies(text) {
+            return None;
+        }
         let flags = msvc_demangler::DemangleFlags::llvm();
         return msvc_demangler::demangle(text, flags).ok().filter(|name| name.len() <= LONGEST);
     }
@@ -36,6 +39,34 @@ pub fn demangle(name: &[u8]) -> Option<String> {
     let mut bounded = Bounded::default();
     symbol.structured_demangle(&mut bounded, &cpp_demangle::DemangleOptions::default()).ok()?;
     Some(usual(bounded.0))
+}
+
+/// Whether a name of Microsoft's could stand for so much that it is not to be read: its parser copies what a digit
+/// refers to, before anybody can count.
+///
+/// A digit stands for something before it, a type or a name; what is referred to can itself refer only where it has a list
+/// of its own, of a function's parameters (`P6A…`) or a template's arguments (`?$…`). So each part between those
+/// marks is repeated at most as often as all digits behind it say, and the product of the parts' digits is a bound.
+fn multiplies(text: &str) -> bool {
+    /// Copies that are no burden: some megabytes.
+    const MOST: usize = 1 << 12;
+    /// However few digits are spread, they multiply to less than e to the power of a third of them.
+    const FEW: usize = 20;
+    let bytes = text.as_bytes();
+    let is_mark =
+        |pair: &[u8]| matches!(pair, [b'?', b'$'] | [b'A'..=b'Z' | b'$' | b'?', b'6' | b'8']);
+    let (mut product, mut all, mut here) = (1_usize, 0, 1);
+    for (index, byte) in bytes.iter().enumerate() {
+        if bytes.get(index..index + 2).is_some_and(is_mark) {
+            product = product.saturating_mul(here);
+            here = 1;
+        }
+        if byte.is_ascii_digit() {
+            all += 1;
+            here += 1;
+        }
+    }
+    all > FEW && product.saturating_mul(here) > MOST
 }
 
 /// `{vtable(X)}` as every other tool has it.
@@ -94,5 +125,10 @@ mod tests {
         let _ = demangle(mangled.as_bytes());
         let doubling = format!("_Z1f{}", "PFS_S_E".repeat(60));
         let _ = demangle(doubling.as_bytes());
+        // Each function takes nine of the one before it.
+        let functions: String =
+            (0..9).map(|digit| format!("P6AX{}@Z", digit.to_string().repeat(9))).collect();
+        let ninefold = format!("?f@@YAXPAX{functions}@Z");
+        assert_eq!(demangle(ninefold.as_bytes()), None);
     }
 }

@@ -442,7 +442,7 @@ fn what_is_called_and_read_has_its_name() {
         ("windows-x86_64.exe", "kernel32.dll!ExitProcess"),
         ("windows-arm64.exe", "kernel32.dll!ExitProcess"),
         ("library-x86_64.dll", "kernel32.dll!GetStdHandle"),
-        ("app-x86_64.o", "X86_64_RELOC_SIGNED, pc-relative, 4 bytes __ZN3app5namesE"),
+        ("app-x86_64.o", "X86_64_RELOC_SIGNED, pc-relative, 4 bytes app::names"),
         ("linux-x86_64.so", "abort (stub)"),
         ("linux-arm64.so", "abort (stub)"),
         ("chained-x86_64", "_abort (stub)"),

@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::super::inspect::Image;
+use super::super::inspect::{Image, Import, Relocation};
 use super::super::reader::Name;
 use super::{Disassembly, Range};
 use crate::error::{Error, ErrorKind};
@@ -16,12 +16,48 @@ pub(super) struct Names<'i> {
     /// By section (0 but in object files) and address.
     labels: Vec<(u32, u64, &'i Name<'i>, u64)>,
     /// Of what the loader writes, by where.
-    slots: FxHashMap<u64, Name<'i>>,
+    slots: FxHashMap<u64, Slot<'i>>,
     /// Relocations of object files, by section and place.
-    relocations: Vec<(u32, u64, String)>,
+    relocations: Vec<(u32, u64, &'i Relocation<'i>)>,
     /// Where sections start and end; a name says nothing about what lies in another.
     sections: Vec<(u64, u64)>,
     is_object: bool,
+}
+
+/// What a loader writes the address of. Names are borrowed: one long name may be that of every slot.
+#[derive(Clone, Copy, Debug)]
+enum Slot<'i> {
+    Symbol(&'i Name<'i>),
+    Import(&'i Import<'i>),
+}
+
+impl Slot<'_> {
+    fn shown(self) -> String {
+        match self {
+            Self::Symbol(name) => shown(name),
+            Self::Import(Import { library, name, ordinal, .. }) => {
+                let library = library.as_ref().map(ToString::to_string).unwrap_or_default();
+                match ordinal {
+                    Some(ordinal) => format!("{library}!#{ordinal}"),
+                    None => format!("{library}!{}", shown(name)),
+                }
+            }
+        }
+    }
+}
+
+/// More relocations of one instruction are not shown: compilers write two at most, and a file may claim millions.
+const MOST_OF_AN_INSTRUCTION: usize = 4;
+
+/// `R_X86_64_PLT32 puts-0x4`.
+fn wanted(relocation: &Relocation<'_>) -> String {
+    let symbol = relocation.symbol.as_ref().map(shown).unwrap_or_default();
+    let addend = match relocation.addend.unwrap_or_default() {
+        0 => String::new(),
+        addend if addend < 0 => format!("-{:#x}", addend.unsigned_abs()),
+        addend => format!("+{addend:#x}"),
+    };
+    format!("{} {symbol}{addend}", relocation.kind)
 }
 
 impl<'i> Names<'i> {
@@ -30,6 +66,8 @@ impl<'i> Names<'i> {
         let mut labels = Vec::new();
         // A name lives as long as the image, whatever it borrows from.
         let shorter = |name: &'i Name<'_>| -> &'i Name<'i> { name };
+        let shorter_relocation = |of: &'i Relocation<'_>| -> &'i Relocation<'i> { of };
+        let shorter_import = |of: &'i Import<'_>| -> &'i Import<'i> { of };
         for symbol in image.symbols.iter().flatten() {
             let is_place = symbol.place == "section"
                 && !symbol.name.is_empty()
@@ -64,23 +102,19 @@ impl<'i> Names<'i> {
         for relocation in image.relocations.iter().flatten() {
             let Some(symbol) = &relocation.symbol else { continue };
             if is_object {
-                let addend = relocation.addend.filter(|addend| *addend != 0);
-                let addend = addend.map_or_else(String::new, |addend| format!("{addend:+#x}"));
-                let text = format!("{} {symbol}{addend}", relocation.kind);
-                relocations.push((relocation.section.unwrap_or_default(), relocation.place, text));
+                relocations.push((
+                    relocation.section.unwrap_or_default(),
+                    relocation.place,
+                    shorter_relocation(relocation),
+                ));
             } else {
-                slots.insert(relocation.place, Name::owned(symbol.bytes().to_vec()));
+                slots.insert(relocation.place, Slot::Symbol(shorter(symbol)));
             }
         }
-        relocations.sort();
+        relocations.sort_by_key(|&(section, place, _)| (section, place));
         for import in image.imports.iter().flatten() {
             let Some(slot) = import.slot else { continue };
-            let library = import.library.clone().unwrap_or_default();
-            let name = match import.ordinal {
-                Some(ordinal) => format!("{library}!#{ordinal}"),
-                None => format!("{library}!{}", import.name),
-            };
-            slots.insert(slot, name.into());
+            slots.insert(slot, Slot::Import(shorter_import(import)));
         }
         let sections = image.sections.iter().flatten().filter(|section| section.address > 0);
         let sections =
@@ -117,7 +151,10 @@ impl<'i> Names<'i> {
             let found = self.relocations[first..]
                 .iter()
                 .take_while(|of| of.0 == range.section && of.1 < address.saturating_add(length));
-            let found: Vec<_> = found.map(|(.., text)| text.as_str()).collect();
+            let found: Vec<_> = found
+                .take(MOST_OF_AN_INSTRUCTION)
+                .map(|(.., relocation)| wanted(relocation))
+                .collect();
             if !found.is_empty() {
                 return found.join(", ");
             }
@@ -126,23 +163,23 @@ impl<'i> Names<'i> {
         if let Some(name) = self.at(range.section, target).next() {
             return shown(name);
         }
-        if let Some(name) = self.slots.get(&target) {
-            return shown(name);
+        if let Some(slot) = self.slots.get(&target) {
+            return slot.shown();
         }
-        if let Some(name) = self.stub(target, code) {
-            return format!("{} (stub)", shown(name));
+        if let Some(slot) = self.stub(target, code) {
+            return format!("{} (stub)", slot.shown());
         }
         self.near(range.section, target).unwrap_or_default()
     }
 
     /// The import that a stub jumps to.
-    fn stub(&self, address: u64, code: &Disassembly<'i>) -> Option<&Name<'i>> {
+    fn stub(&self, address: u64, code: &Disassembly<'i>) -> Option<Slot<'i>> {
         if self.slots.is_empty() {
             return None;
         }
         let bytes = code.code_at(address)?;
         let slot = (code.reader.slot_of_stub)(address, bytes)?;
-        self.slots.get(&slot)
+        self.slots.get(&slot).copied()
     }
 
     /// The name before an address, and how far behind it that is.

@@ -96,7 +96,7 @@ const SILENT: Exceptions = &[
         "symbol.st_info",
         "weak or not, function or not: whether it may be missing, and how it is asked for",
     ),
-    ("symbol.st_other", "musl asks a definition only"),
+    ("symbol.st_other", "what a program has, and no library was meant to take"),
     ("symbol.st_shndx", "defined here or elsewhere"),
     ("symbol.st_size", "how much of a variable is copied"),
     ("symbol.st_value", "where in the file it lies"),

@@ -39,6 +39,10 @@ const SILENT: Exceptions = &[
     ("LC_ID_DYLIB.text", "what the library is called; the small macOS takes UTF-8 only"),
     ("LC_LOAD_DYLIB*", "which libraries are meant"),
     (
+        "LC_SEGMENT_64.flags",
+        "SG_READ_ONLY: what turns read-only once it is fixed up, which may be meant",
+    ),
+    (
         "LC_SEGMENT_64.initprot",
         "what may be written may be read too by the processors; the small macOS holds it to the letter",
     ),
@@ -71,6 +75,10 @@ const STRICT: Exceptions = &[
     ("macho/chained-page-start", "places that are not aligned: the processors forgive it"),
     ("macho/chained-too-new", "the small macOS is a new one"),
     ("macho/cpu-subtype", "the small macOS does not ask it of libraries"),
+    (
+        "macho/main-offset",
+        "load commands that are only claimed hold the code: their count says where they end",
+    ),
     (
         "macho/fixup-encodings",
         "the small macOS passes over relocations as long as nobody validates",

@@ -178,7 +178,9 @@ pub(super) fn lint(data: Bytes<'_>) -> Result<Lint, Error> {
             files.push(file);
         }
     }
-    Ok(Lint { file: format!("universal file ({})", files.join("; ")), findings })
+    let slices =
+        if files.is_empty() { "no slice that has rules".to_owned() } else { files.join("; ") };
+    Ok(Lint { file: format!("universal file ({slices})"), findings })
 }
 
 fn truncated(fat: &Fat<'_>, report: &mut Report<'_>) {
