@@ -126,9 +126,9 @@ mod tests {
         let doubling = format!("_Z1f{}", "PFS_S_E".repeat(60));
         let _ = demangle(doubling.as_bytes());
         // Each function takes nine of the one before it.
-        let functions: String =
-            (0..9).map(|digit| format!("P6AX{}@Z", digit.to_string().repeat(9))).collect();
-        let ninefold = format!("?f@@YAXPAX{functions}@Z");
+        let functions: Vec<_> =
+            ('0'..='8').map(|digit| format!("P6AX{}@Z", String::from(digit).repeat(9))).collect();
+        let ninefold = format!("?f@@YAXPAX{}@Z", functions.concat());
         assert_eq!(demangle(ninefold.as_bytes()), None);
     }
 }

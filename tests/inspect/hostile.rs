@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use minild::view::demangle::demangle;
 use minild::view::disassemble::Disassembly;
 use minild::view::inspect::{Inspection, Parts, inspect};
 use proptest::prelude::*;
@@ -40,6 +41,10 @@ fn look(bytes: &[u8]) -> Option<Inspection<'_>> {
         });
         assert!(memory <= bytes.len() * TIMES + AT_LEAST, "{memory} bytes for code");
         assert!(lines.unwrap_or_default() <= bytes.len() * 4, "{lines:?} lines of code");
+        for symbol in image.symbols.iter().flatten() {
+            let (_, memory) = most(|| demangle(symbol.name.bytes()));
+            assert!(memory <= bytes.len() * TIMES + AT_LEAST, "{memory} bytes for {}", symbol.name);
+        }
     }
     found
 }
@@ -52,6 +57,50 @@ fn is_damaged(found: &Inspection<'_>) -> bool {
 fn one_a_target() -> impl Iterator<Item = &'static File> {
     let is_one = |name: &str| name.starts_with("puts") || name == "pointers-x86_64-uefi";
     WRITTEN.iter().filter(move |file| is_one(&file.name))
+}
+
+/// An object file whose code refers to one symbol so many times.
+fn object_of(symbol: &str, references: u64) -> Vec<u8> {
+    use object::write::{Object, Relocation, StandardSection, Symbol, SymbolSection};
+    use object::{
+        Architecture, BinaryFormat, Endianness, SymbolFlags, SymbolKind, SymbolScope, elf,
+    };
+
+    let mut file = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
+    let code = file.section_id(StandardSection::Text);
+    let symbol = file.add_symbol(Symbol {
+        name: symbol.as_bytes().to_vec(),
+        value: 0,
+        size: 0,
+        kind: SymbolKind::Text,
+        scope: SymbolScope::Unknown,
+        weak: false,
+        section: SymbolSection::Undefined,
+        flags: SymbolFlags::None,
+    });
+    for _ in 0..references {
+        // call
+        let offset = file.append_section_data(code, b"\xe8\0\0\0\0", 1) + 1;
+        let flags = object::RelocationFlags::Elf { r_type: elf::R_X86_64_PLT32 };
+        let relocation = Relocation { offset, symbol, addend: -4, flags };
+        file.add_relocation(code, relocation).expect("ELF knows it");
+    }
+    file.write().expect("an object file")
+}
+
+#[test]
+fn a_long_name_that_is_called_often_is_there_once() {
+    let found = object_of(&"n".repeat(100_000), 1000);
+    assert!(look(&found).is_some_and(|found| !is_damaged(&found)));
+}
+
+/// Each function's parameters are nine of the function before.
+#[test]
+fn a_name_that_multiplies_is_not_read() {
+    let functions = ('0'..='8').map(|digit| format!("P6AX{}@Z", String::from(digit).repeat(9)));
+    let name = format!("?f@@YAXPAX{}@Z", functions.collect::<Vec<_>>().concat());
+    let file = object_of(&name, 1);
+    assert!(look(&file).is_some_and(|found| !is_damaged(&found)));
 }
 
 #[test]

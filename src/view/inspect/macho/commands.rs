@@ -5,7 +5,8 @@ use std::fmt::Write;
 use object::Endianness;
 use object::macho::{
     DylibCommand, DylinkerCommand, LC_LAZY_LOAD_DYLIB, LC_LOAD_UPWARD_DYLIB, LC_LOAD_WEAK_DYLIB,
-    LC_REEXPORT_DYLIB, LcStr, PLATFORM_MACOS,
+    LC_REEXPORT_DYLIB, LC_VERSION_MIN_IPHONEOS, LC_VERSION_MIN_TVOS, LC_VERSION_MIN_WATCHOS, LcStr,
+    PLATFORM_MACOS, VersionMinCommand,
 };
 use object::read::macho::{LoadCommandData, LoadCommandVariant};
 
@@ -91,11 +92,7 @@ impl<'data> Reader<'_, 'data> {
                 numbers!(self.record, endian, info; rebase_off rebase_size bind_off bind_size
                     weak_bind_off weak_bind_size lazy_bind_off lazy_bind_size export_off export_size;);
             }
-            LoadCommandVariant::VersionMin(least) => {
-                let (system, sdk) = (least.version.get(endian).0, least.sdk.get(endian).0);
-                self.found.system = Some("macos".into());
-                self.versions(system, sdk);
-            }
+            LoadCommandVariant::VersionMin(least) => self.least_version(least),
             LoadCommandVariant::BuildVersion(build, _) => {
                 let platform = build.platform.get(endian);
                 self.record.explained(
@@ -190,6 +187,19 @@ impl<'data> Reader<'_, 'data> {
         self.record.text("current_version", version(library.current_version.get(endian).0));
         self.record
             .text("compatibility_version", version(library.compatibility_version.get(endian).0));
+    }
+
+    /// Before `LC_BUILD_VERSION` each system had a command of its own.
+    fn least_version(&mut self, least: &VersionMinCommand<Endianness>) {
+        let endian = self.image.endian;
+        let name = match least.cmd.get(endian) {
+            LC_VERSION_MIN_IPHONEOS => "ios",
+            LC_VERSION_MIN_TVOS => "tvos",
+            LC_VERSION_MIN_WATCHOS => "watchos",
+            _ => "macos",
+        };
+        self.found.system = Some(name.into());
+        self.versions(least.version.get(endian).0, least.sdk.get(endian).0);
     }
 
     fn versions(&mut self, system: u32, sdk: u32) {
