@@ -216,7 +216,11 @@ pub fn is_for_libc(program: &Program<'_>) -> bool {
     let libc = wishes.libc.unwrap_or_default();
     let wanted = libc_start(program.target).into_iter().flat_map(|start| start.imports);
     let mut names = wanted.map(|import| (import.library)(libc));
-    names.any(|name| program.libraries().iter().any(|library| library.name == name))
+    // musl takes itself for every library of such a name (ldso/dynlink.c, load_library).
+    let is_musl = |name: &str| libc == Libc::Musl && name.starts_with("libc.");
+    names.any(|name| {
+        program.libraries().iter().any(|library| library.name == name || is_musl(&library.name))
+    })
 }
 
 /// How programs for `target` start by the C library; `None` where they do so by themselves, or not at all.

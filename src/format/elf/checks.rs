@@ -226,6 +226,7 @@ fn check_exports(program: &Program<'_>, errors: &mut Collector) {
 }
 
 fn check_versions(program: &Program<'_>, errors: &mut Collector) {
+    check_mixtures(program, errors);
     // 15 bits number versions (gABI extension, "Symbol Versioning": bit 15 hides one).
     let imported = program.imports().iter().filter(|import| import.version.is_some()).count();
     let exported = program.exports.iter().filter(|export| export.version.is_some()).count();
@@ -238,6 +239,30 @@ fn check_versions(program: &Program<'_>, errors: &mut Collector) {
         errors.push(
             Error::new(ErrorKind::TooLarge, message)
                 .value((imported + exported) as i128, 0..=most as i128),
+        );
+    }
+}
+
+/// Who asks for a version of a name is given the one without a version, where that is found first (glibc
+/// `elf/dl-lookup.c`, `check_match`: no version's hash is 0).
+fn check_mixtures(program: &Program<'_>, errors: &mut Collector) {
+    let exports = || program.exports.iter().enumerate();
+    let plain: HashMap<_, _> = exports()
+        .filter(|(_, export)| export.version.is_none())
+        .map(|(index, export)| (&*export.name, index))
+        .collect();
+    for (index, export) in exports() {
+        let Some(version) = &export.version else { continue };
+        let Some(&without) = plain.get(&*export.name) else { continue };
+        let message = format!(
+            "`{}` is exported in version `{version}` and without one: who asks for the version may be given the other",
+            export.name
+        );
+        errors.push(
+            Error::new(ErrorKind::Conflict, message)
+                .at(Place::Export(index), "")
+                .at(Place::Export(without), "without a version")
+                .help("give each a version; the last is the one of programs that ask for none"),
         );
     }
 }
