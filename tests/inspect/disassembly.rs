@@ -115,12 +115,15 @@ fn decimal(token: &str) -> String {
     token.parse::<u64>().map_or(token.to_owned(), |value| value.to_string())
 }
 
-/// Whether numbers are the same in as many bits as an instruction's operand may have.
+/// Whether numbers are the same in as many bits as an instruction's operand may have, with a sign or without.
 fn same_numbers(ours: &[String], theirs: &[String], widths: &[u32]) -> bool {
     let same = |(one, other): (&String, &String)| {
         one == other
             || match (one.parse::<i128>(), other.parse::<i128>()) {
-                (Ok(one), Ok(other)) => widths.iter().any(|w| (one - other) % (1 << w) == 0),
+                (Ok(one), Ok(other)) => widths.iter().any(|width| {
+                    let fits = |number| (-(1_i128 << (width - 1))..1 << width).contains(&number);
+                    (one - other) % (1 << width) == 0 && fits(one) && fits(other)
+                }),
                 _ => false,
             }
     };
