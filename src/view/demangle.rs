@@ -19,7 +19,7 @@ const LONGEST: usize = 4096;
 pub fn demangle(name: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(name).ok().filter(|text| text.len() <= LONGEST)?;
     if text.starts_with('?') {
-        if multiplies(text) {
+        if multiplies(text) || overflows(text) {
             return None;
         }
         let flags = msvc_demangler::DemangleFlags::llvm();
@@ -69,6 +69,17 @@ fn multiplies(text: &str) -> bool {
     all > FEW && product.saturating_mul(here) > MOST
 }
 
+/// Whether the parser would count beyond its numbers, which panics where overflows are looked for: it takes the two letters
+/// behind `?$` in the text of a constant (`??_C@…`) for hexadecimal digits from `A` on, and numbers of guards (`?$TSS0@…`) of any size.
+fn overflows(text: &str) -> bool {
+    let is_digit = |byte: &u8| (b'A'..=b'P').contains(byte);
+    let escapes = text.split("?$").skip(1);
+    let has_text = text.contains("_C@");
+    let is_hexadecimal = |rest: &str| rest.len() >= 2 && rest.as_bytes()[..2].iter().all(is_digit);
+    let long_number = text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > 8);
+    (has_text && !escapes.into_iter().all(is_hexadecimal)) || text.contains("$TSS") && long_number
+}
+
 /// `{vtable(X)}` as every other tool has it.
 fn usual(name: String) -> String {
     for (start, usual) in [
@@ -114,6 +125,17 @@ mod tests {
         for plain in ["", "printf", "_printf", "_Z", "?", "__ZZZ"] {
             assert_eq!(demangle(plain.as_bytes()), None, "{plain}");
         }
+    }
+
+    #[test]
+    fn a_constant_with_bytes_that_are_none_is_no_name() {
+        for mangled in
+            ["??_C@_02OBBHKAPC@?$1A?$AA@", "??_C@_02OBBHKAPC@?$A", "?$TSS99999999999@f@@4HA"]
+        {
+            assert_eq!(demangle(mangled.as_bytes()), None, "{mangled}");
+        }
+        let constant = demangle(b"??_C@_01CNACBAHC@?$PP?$AA@");
+        assert!(constant.is_some(), "{constant:?}");
     }
 
     #[test]
